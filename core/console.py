@@ -1,0 +1,312 @@
+"""What the commands print: tables with rich for people, one JSON object for programs."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from core import listing as registry_listing
+from core.config import RunConfig, parse
+from core.errors import UsageError
+from core.runs import RunDirectory, Status, all_runs
+from core.types import MEAN
+from core.workspace import Workspace
+
+NINE = (
+    "image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max",
+    "pixel_ioumax", "pixel_aupro", "mad",
+)  # fmt: skip
+POLL_SECONDS = 0.3
+
+out = Console()
+err = Console(stderr=True)
+
+
+def answer(value: dict[str, Any], as_json: bool, words: str) -> int:
+    """Print `value` as JSON, or `words`."""
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False) if as_json else words)
+    return 0
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def run_config(workspace: Workspace, values: dict[str, Any], pairs: list[str]) -> RunConfig:
+    """A checked RunConfig from loose values and key=value pairs.
+
+    Raises:
+        UsageError: names the argument, what was expected and what came.
+    """
+    settings = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator or not key:
+            raise UsageError(f"--set came as {pair!r}; expected key=value.")
+        settings[key] = _value(value)
+    config: RunConfig = parse(RunConfig, values | {"method_config": settings}, "run")
+    registry_listing.require_method(workspace, config.method)
+    registry_listing.check_settings(workspace, config.method, settings)
+    return config
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def full_id(workspace: Workspace, run_id: str) -> str:
+    return RunDirectory.open(workspace, run_id).run_id
+
+
+def outcome(run: RunDirectory) -> dict[str, Any]:
+    """The JSON answer of `run` and `resume`."""
+    status = run.status()
+    found: dict[str, Any] = {
+        "run_id": run.run_id,
+        "state": status.state,
+        "seconds": status.facts.get("seconds"),
+    }
+    if status.error:
+        found["error"] = status.error
+    if run.has(RunDirectory.METRICS):
+        found["metrics"] = metric_values(run)
+    return found
+
+
+def metric_values(run: RunDirectory) -> dict[str, dict[str, float | None]]:
+    """{class or "mean": {metric: value}}."""
+    values: dict[str, dict[str, float | None]] = {}
+    for row in run.read_table(RunDirectory.METRICS).to_pylist():
+        values.setdefault(row["class_name"], {})[row["metric"]] = row["value"]
+    return values
+
+
+def follow(workspace: Workspace, started: list[RunDirectory], as_json: bool) -> int:
+    """Show progress until the runs end, then their results. Ctrl-C cancels them."""
+    from core.jobs import queue
+
+    try:
+        _watch(started)
+    except KeyboardInterrupt:
+        for run in started:
+            if not run.status().ended:
+                queue.cancel(workspace, run.run_id)
+        _watch(started)
+    results = [outcome(run) for run in started]
+    good = all(result["state"] == "succeeded" for result in results)
+    for result in results:
+        if result.get("error"):
+            err.print(f"{result['run_id']}: {result['error']}", highlight=False)
+    out.print(_means(started))
+    if as_json:
+        print(json.dumps(results[0] if len(results) == 1 else {"runs": results}, allow_nan=False))
+    return 0 if good else 1
+
+
+def _watch(started: list[RunDirectory]) -> None:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[words]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=False) as bars:
+        tasks = {
+            run.run_id: bars.add_task(run.record().config.method, total=1.0, words="waiting")
+            for run in started
+        }
+        waiting = list(started)
+        while waiting:
+            for run in list(waiting):
+                status = run.status()
+                bars.update(tasks[run.run_id], completed=status.progress, words=words(status))
+                if status.ended:
+                    bars.stop_task(tasks[run.run_id])
+                    waiting.remove(run)
+            time.sleep(POLL_SECONDS)
+
+
+def words(status: Status) -> str:
+    """Phase, rate and time left in a few words."""
+    if status.state != "running":
+        return status.state
+    parts = [status.phase, status.message, status.rate or ""]
+    if status.eta_seconds is not None:
+        parts.append(f"{duration(status.eta_seconds)} left")
+    return ", ".join(part for part in parts if part)
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _means(shown: list[RunDirectory]) -> Table:
+    table = Table(title="Mean over classes, exact metrics", title_justify="left")
+    table.add_column("run", overflow="fold")
+    table.add_column("method")
+    for metric in NINE:
+        table.add_column(metric.replace("_", "\n"), justify="right")
+    table.add_column("seconds", justify="right")
+    for run in shown:
+        values = metric_values(run).get(MEAN, {}) if run.has(RunDirectory.METRICS) else {}
+        seconds = run.status().facts.get("seconds")
+        table.add_row(
+            run.run_id,
+            run.record().config.method,
+            *[_cell(values.get(metric)) for metric in NINE],
+            "-" if seconds is None else f"{seconds:.0f}",
+        )
+    return table
+
+
+def listing(workspace: Workspace, kind: str, as_json: bool) -> int:
+    """`list <kind>`."""
+    rows = _LISTS[kind](workspace)
+    if as_json:
+        return answer({kind: rows}, True, "")
+    table = Table(title=kind, title_justify="left")
+    names = [
+        name
+        for name in ("id", "name", "title", "venue", "year", "family", "summary")
+        if rows and name in rows[0]
+    ]
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*[str(row[name]) for name in names])
+    out.print(table)
+    return 0
+
+
+def _datasets(workspace: Workspace) -> list[dict[str, Any]]:
+    from core.data.catalogue import registered
+
+    return [
+        {
+            "name": entry.name,
+            "path": str(entry.path),
+            "reader": entry.reader,
+            "summary": str(entry.path),
+        }
+        for entry in registered(workspace)
+    ]
+
+
+def _methods(workspace: Workspace) -> list[dict[str, Any]]:
+    return registry_listing.describe_methods()
+
+
+def _metrics(workspace: Workspace) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    from core.metrics.base import METRICS
+
+    return [asdict(metric) for _, metric in METRICS.items()]
+
+
+def _backbones(workspace: Workspace) -> list[dict[str, Any]]:
+    from core.backbones.weights import available
+
+    return available(workspace)
+
+
+_LISTS = {"datasets": _datasets, "methods": _methods, "metrics": _metrics, "backbones": _backbones}
+
+
+def runs(workspace: Workspace, as_json: bool) -> int:
+    """`runs`: newest first."""
+    rows = []
+    for run in reversed(all_runs(workspace)):
+        config, status = run.record().config, run.status()
+        rows.append(
+            {
+                "run_id": run.run_id,
+                "state": status.state,
+                "method": config.method,
+                "data": config.data,
+                "setting": config.setting,
+                "seed": config.seed,
+                "progress": status.progress,
+                "error": status.error,
+            }
+        )
+    table = Table()
+    for name in ("run_id", "state", "method", "data", "setting", "seed"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*[str(row[c.header]) for c in table.columns])
+    if not as_json:
+        out.print(table if rows else "No runs yet; `python -m core demo` makes the first three.")
+        return 0
+    return answer({"runs": rows}, True, "")
+
+
+def show(workspace: Workspace, run_id: str, as_json: bool) -> int:
+    """`show RUN`."""
+    run = RunDirectory.open(workspace, run_id)
+    record, status = run.record(), run.status()
+    found = outcome(run) | {
+        "config": record.config.model_dump(mode="json"),
+        "resolved": record.resolved,
+        "facts": status.facts,
+    }
+    if as_json:
+        return answer(found, True, "")
+    out.print(f"[bold]{run.run_id}[/] {status.state}", highlight=False)
+    if status.error:
+        out.print(status.error, highlight=False)
+    config = record.config
+    out.print(
+        f"{config.method} on {config.data}, {config.setting}, {config.protocol}, seed {config.seed}"
+    )
+    out.print(by_class("metrics, exact", found.get("metrics", {})))
+    return 0
+
+
+def by_class(title: str, values: dict[str, dict[str, float | None]]) -> Table:
+    """Classes down, the nine metrics across."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("class")
+    for metric in NINE:
+        table.add_column(metric.replace("_", "\n"), justify="right")
+    for name in sorted(values, key=lambda name: (name == MEAN, name)):
+        table.add_row(name, *[_cell(values[name].get(metric)) for metric in NINE])
+    return table
+
+
+def compare(workspace: Workspace, first: str, second: str, as_json: bool) -> int:
+    """`compare RUN RUN`: second minus first."""
+    runs = [RunDirectory.open(workspace, id) for id in (first, second)]
+    a, b = (metric_values(run) for run in runs)
+    shared = sorted(set(a) & set(b))
+    if not shared:
+        raise UsageError(f"{runs[0].run_id} and {runs[1].run_id} have no class in common.")
+    difference = {
+        name: {metric: _minus(b[name].get(metric), a[name].get(metric)) for metric in NINE}
+        for name in shared
+    }
+    if as_json:
+        ids = [run.run_id for run in runs]
+        return answer({"runs": ids, "difference": difference, "values": [a, b]}, True, "")
+    out.print(by_class(f"{runs[1].run_id} minus {runs[0].run_id}", difference))
+    return 0
+
+
+def _minus(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a - b

@@ -1,0 +1,1 @@
+"""Data sets: readers that turn a folder into samples, and the decoded cache."""

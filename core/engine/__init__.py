@@ -1,0 +1,1 @@
+"""The engine: one loop that trains, predicts and evaluates every method."""

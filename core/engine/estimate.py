@@ -1,0 +1,140 @@
+"""How long a run would take here, from a short probe on the real data and method.
+
+Gradient methods cost the same every step: two timed steps give the rate. Memory banks cost
+a n + b n^2 in the number n of training images (collecting, then selecting): two timed fits at
+n and 2 n give a and b. Data preparation is not counted when the decoded cache exists already.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from core import maps
+from core.config import RunConfig
+from core.data.prepared import prepare
+from core.engine import device as devices
+from core.engine.features import Images
+from core.engine.resolve import Resolved, resolve
+from core.engine.training import optimise, stepping
+from core.methods.base import Batch, Method
+from core.seeding import seed_everything
+from core.workspace import Workspace
+
+PROBE_IMAGES = 16
+START_SECONDS = 6.0
+"""A worker's start: the interpreter, torch, the backbone's weights."""
+
+
+def probe(config: RunConfig, workspace: Workspace) -> dict[str, Any]:
+    """Estimated seconds of the whole run, by part, and on what the estimate rests.
+
+    Returns:
+        {"seconds", "parts": {"prepare", "train", "predict", "evaluate"}, "basis"}.
+    """
+    resolved = resolve(config, workspace)
+    began = time.monotonic()
+    prepared = prepare(resolved.dataset, config.size, workspace)
+    preparing = time.monotonic() - began
+    train_rows = np.asarray(prepared.rows(split="train"), dtype=np.intp)
+    other = len(prepared.samples) - len(train_rows)
+    images = Images(prepared, np.zeros(0, dtype=np.intp), resolved.device)
+    seed_everything(config.seed, "probe")
+    method = resolved.kind(resolved.settings, resolved.extractor(), config.size)
+    method = method.to(resolved.device)
+    count = len(train_rows)
+    some = train_rows[: min(PROBE_IMAGES, count)]
+    share = len(resolved.models)  # separate models each see their own part
+    if method.learns == "bank":
+        training = _bank_seconds(resolved, method, images, some, count, share)
+    else:
+        training = _step_seconds(resolved, method, images, some, count)
+    predicting = _predict_seconds(method, images, some, resolved.device) * other
+    parts = {
+        "prepare": preparing,
+        "train": training,
+        "predict": predicting,
+        "evaluate": 1.0 + 0.004 * other,
+    }
+    return {
+        "seconds": START_SECONDS + sum(parts.values()),
+        "parts": parts,
+        "basis": f"a probe of {len(some)} images on this machine ({resolved.device})",
+    }
+
+
+def _batches(method: Method, images: Images, rows: np.ndarray[Any, Any], size: int) -> list[Batch]:
+    found = []
+    for start in range(0, len(rows), size):
+        batch_BCHW = images(rows[start : start + size])
+        if method.trains_on == "features":
+            found.append(Batch(None, method.extractor(batch_BCHW)))
+        else:
+            found.append(Batch(batch_BCHW))
+    return found
+
+
+def _step_seconds(
+    resolved: Resolved, method: Method, images: Images, rows: np.ndarray[Any, Any], count: int
+) -> float:
+    """Features once, then every epoch's steps."""
+    size = min(resolved.batch_size, len(rows))
+    began = time.monotonic()
+    batch = _batches(method, images, rows[:size], size)[0]
+    devices.synchronise(resolved.device)
+    feature_rate = (time.monotonic() - began) / size
+    plan = method.plan()
+    method.train()
+    seconds = []
+    for _ in range(3):  # the first warms up
+        began = time.monotonic()
+        for losses in stepping(method, batch, resolved.device):
+            optimise(plan, losses)
+        devices.synchronise(resolved.device)
+        seconds.append(time.monotonic() - began)
+    steps = max(1, count // size) * resolved.epochs
+    return feature_rate * count + float(np.mean(seconds[1:])) * steps
+
+
+def _bank_seconds(
+    resolved: Resolved,
+    method: Method,
+    images: Images,
+    rows: np.ndarray[Any, Any],
+    count: int,
+    models: int,
+) -> float:
+    def fit(amount: int) -> float:
+        began = time.monotonic()
+        method.fit_bank(
+            iter(_batches(method, images, rows[:amount], resolved.batch_size)), lambda f, m: None
+        )
+        devices.synchronise(resolved.device)
+        return time.monotonic() - began
+
+    half = max(1, len(rows) // 2)
+    fit(half)
+    small, large = fit(half), fit(len(rows))
+    if len(rows) <= half:
+        return large * count / len(rows)
+    square = max(0.0, (large / len(rows) - small / half) / (len(rows) - half))
+    linear = max(0.0, large / len(rows) - square * len(rows))
+    return linear * count + square * count * count / models
+
+
+def _predict_seconds(
+    method: Method, images: Images, rows: np.ndarray[Any, Any], device: torch.device
+) -> float:
+    """Seconds an image, warm."""
+    method.eval()
+    seconds = 0.0
+    with torch.inference_mode():
+        for _ in range(2):
+            began = time.monotonic()
+            maps.finish(method.predict(images(rows)), method.rule, method.size)
+            devices.synchronise(device)
+            seconds = time.monotonic() - began
+    return seconds / len(rows)

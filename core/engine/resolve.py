@@ -1,0 +1,145 @@
+"""From what was asked for to what will run: data, device, backbone, weights, typed settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import core
+from core.backbones import weights as backbone_weights
+from core.backbones.features import FeatureExtractor, build
+from core.config import Config, RunConfig, parse
+from core.data.base import Dataset
+from core.data.catalogue import open_dataset
+from core.data.splits import with_calibration
+from core.engine import device as devices
+from core.engine.features import stored_dtype
+from core.errors import DataError, UsageError
+from core.methods.base import METHODS, Method
+from core.types import Sample
+from core.workspace import Workspace
+
+RECORDED_PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "scipy", "safetensors")
+EVERY_CLASS = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Everything a run needs, made from its config.
+
+    Attributes:
+        dataset: with only the chosen classes, calibration split off where the protocol asks.
+        kind: the method's class; `settings` its typed config.
+        models: name of each model to train -> the classes it covers.
+    """
+
+    config: RunConfig
+    dataset: Dataset
+    kind: type[Method]
+    settings: Config
+    device: torch.device
+    weights: backbone_weights.Weights
+    epochs: int
+    batch_size: int
+    models: dict[str, tuple[str, ...]]
+
+    def extractor(self) -> FeatureExtractor:
+        """The frozen backbone on the run's device."""
+        return build(self.weights.tag, self.kind.levels, self.weights, self.device)
+
+    def record(self, fingerprint: str) -> dict[str, Any]:
+        """The `resolved` part of config.json."""
+        samples = self.dataset.samples
+        return {
+            "dataset": {
+                "name": self.dataset.name,
+                "root": str(self.dataset.root),
+                "reader": self.dataset.reader,
+                "fingerprint": fingerprint,
+                "classes": list(self.dataset.classes),
+                "counts": {
+                    split: sum(sample.split == split for sample in samples)
+                    for split in ("train", "calibration", "test")
+                },
+            },
+            "backbone": self.weights.tag,
+            "weights": {
+                "source": self.weights.source,
+                "sha256": self.weights.sha256,
+                "pretrained": self.weights.source != "random",
+            },
+            "method_config": self.settings.model_dump(mode="json"),
+            "epochs": self.epochs if self.kind.learns == "gradient" else None,
+            "batch_size": self.batch_size,
+            "device": str(self.device),
+            "feature_dtype": str(stored_dtype(self.device)).removeprefix("torch."),
+            "machine": devices.machine(self.device),
+            "versions": {"flawscope": core.__version__} | _versions(),
+        }
+
+
+def resolve(config: RunConfig, workspace: Workspace) -> Resolved:
+    """Check every choice before anything is computed.
+
+    Raises:
+        UsageError, DataError, WeightsMissing, RunError: one sentence each.
+    """
+    kind = METHODS.get(config.method)
+    settings = parse(kind.Config, config.method_config, f"method {config.method}")
+    device = devices.pick(config.device)
+    dataset = _choose(open_dataset(config.data, workspace), config)
+    tag = config.backbone
+    if tag == "auto":
+        tag = backbone_weights.choose_backbone(kind.backbone, workspace)
+    file = Path(config.weights).expanduser() if config.weights else None
+    weights = backbone_weights.resolve(tag, file, workspace)
+    models = (
+        {EVERY_CLASS: dataset.classes}
+        if config.setting == "unified"
+        else {name: (name,) for name in dataset.classes}
+    )
+    return Resolved(
+        config=config,
+        dataset=dataset,
+        kind=kind,
+        settings=settings,
+        device=device,
+        weights=weights,
+        epochs=config.epochs or kind.epochs,
+        batch_size=config.batch_size or kind.batch_size,
+        models=models,
+    )
+
+
+def _choose(dataset: Dataset, config: RunConfig) -> Dataset:
+    unknown = sorted(set(config.classes) - set(dataset.classes))
+    if unknown:
+        raise UsageError(
+            f"{dataset.name} has no class {unknown[0]!r}; it has {', '.join(dataset.classes)}."
+        )
+    chosen: tuple[Sample, ...] = tuple(
+        sample
+        for sample in dataset.samples
+        if not config.classes or sample.class_name in config.classes
+    )
+    if not any(sample.split == "train" for sample in chosen):
+        raise DataError(f"{dataset.name} has no training images in the chosen classes.")
+    if not any(sample.split == "test" for sample in chosen):
+        raise DataError(f"{dataset.name} has no test images in the chosen classes.")
+    if config.protocol == "deployment":
+        chosen = with_calibration(chosen, config.seed)
+    return replace(dataset, samples=chosen)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in RECORDED_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

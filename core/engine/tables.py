@@ -1,0 +1,102 @@
+"""The run's parquet tables, as the store and the pages expect their columns."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from core.data.prepared import Prepared
+from core.metrics.accumulate import Evaluation
+from core.metrics.thresholds import held_out_threshold
+
+METRICS = pa.schema(
+    [
+        ("class_name", pa.string()),
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+        ("ci_low", pa.float64()),
+        ("ci_high", pa.float64()),
+        ("note", pa.string()),
+    ]
+)
+CURVES = pa.schema(
+    [
+        ("class_name", pa.string()),
+        ("curve", pa.string()),
+        ("position", pa.int32()),
+        ("x", pa.float64()),
+        ("y", pa.float64()),
+        ("threshold", pa.float64()),
+    ]
+)
+
+
+def sample_table(prepared: Prepared) -> pa.Table:
+    """samples.parquet: every sample the run could use, with its original size."""
+    samples = prepared.samples
+    return pa.table(
+        {
+            "key": [sample.key for sample in samples],
+            "class_name": [sample.class_name for sample in samples],
+            "split": [sample.split for sample in samples],
+            "label": pa.array([sample.label for sample in samples], pa.int8()),
+            "anomaly_type": [sample.anomaly_type for sample in samples],
+            "specimen": pa.array([sample.specimen for sample in samples], pa.string()),
+            "masks": pa.array([list(sample.masks) for sample in samples], pa.list_(pa.string())),
+            "has_mask": [bool(known) for known in prepared.has_mask],
+            "width": pa.array([int(w) for w, _ in prepared.original_sizes], pa.int32()),
+            "height": pa.array([int(h) for _, h in prepared.original_sizes], pa.int32()),
+        }
+    )
+
+
+def metric_table(evaluation: Evaluation, heldout: dict[str, list[float]]) -> pa.Table:
+    """metrics.parquet: the evaluation's rows, and thresholds from held-out normals by class."""
+    rows = [
+        {
+            "class_name": row.class_name,
+            "metric": row.metric,
+            "value": row.value,
+            "ci_low": row.ci_low,
+            "ci_high": row.ci_high,
+            "note": row.note,
+        }
+        for row in evaluation.rows
+    ]
+    for name, scores in sorted(heldout.items()):
+        value, note = held_out_threshold(scores)
+        rows.append(
+            {"class_name": name, "metric": "image_threshold_heldout", "value": value, "note": note}
+        )
+    return pa.Table.from_pylist(rows, schema=METRICS)
+
+
+def curve_table(evaluation: Evaluation, heldout: dict[str, list[float]]) -> pa.Table:
+    """curves.parquet: what the plots need, already thinned, and the held-out scores."""
+    parts = [
+        pa.table(
+            {
+                "class_name": [curve.class_name] * len(curve.x),
+                "curve": [curve.curve] * len(curve.x),
+                "position": list(range(len(curve.x))),
+                "x": curve.x,
+                "y": curve.y,
+                "threshold": curve.threshold,
+            }
+        ).cast(CURVES)
+        for curve in evaluation.curves
+    ]
+    for name, scores in sorted(heldout.items()):
+        count = len(scores)
+        parts.append(
+            pa.table(
+                {
+                    "class_name": [name] * count,
+                    "curve": ["heldout_scores"] * count,
+                    "position": list(range(count)),
+                    "x": sorted(scores),
+                    "y": [(i + 1) / count for i in range(count)],
+                    "threshold": sorted(scores),
+                }
+            ).cast(CURVES)
+        )
+    return pa.concat_tables(parts) if parts else CURVES.empty_table()

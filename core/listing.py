@@ -1,0 +1,106 @@
+"""What the registries hold, as plain data, without importing torch.
+
+The dashboard and the queue need method cards and the schema of their settings; importing the
+methods costs seconds and hundreds of megabytes, so a child process describes them once and the
+answer is kept in the workspace until a source file of `core` changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from core.errors import FlawscopeError, UnknownId, UsageError
+from core.registry import nearest
+from core.workspace import Workspace, write_json
+
+HERE = Path(__file__).parent
+Listing = list[dict[str, Any]]
+
+
+def describe_methods() -> Listing:
+    """Cards and settings of every method; imports torch."""
+    from core.methods.base import METHODS
+
+    return [
+        {
+            "id": id,
+            **asdict(kind.card),
+            "trains_on": kind.trains_on,
+            "learns": kind.learns,
+            "backbone": kind.backbone,
+            "levels": list(kind.levels),
+            "epochs": kind.epochs if kind.learns == "gradient" else None,
+            "batch_size": kind.batch_size,
+            "rule": asdict(kind.rule),
+            "settings": kind.Config.model_json_schema(),
+        }
+        for id, kind in METHODS.items()
+    ]
+
+
+def methods(workspace: Workspace) -> Listing:
+    """`describe_methods` from the workspace's copy, made anew when the sources changed."""
+    kept = workspace.root / "cache" / f"methods-{_fingerprint()}.json"
+    if kept.exists():
+        listing: Listing = json.loads(kept.read_text())
+        return listing
+    environment = os.environ | {"PYTHONPATH": str(HERE.parent)}
+    child = subprocess.run(
+        [sys.executable, "-m", "core", "list", "methods", "--json"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+    )
+    if child.returncode != 0:
+        raise FlawscopeError(f"The methods cannot be listed: {child.stderr.strip()[-300:]}")
+    listing = json.loads(child.stdout.splitlines()[-1])["methods"]
+    write_json(kept, listing)
+    return listing
+
+
+def require_method(workspace: Workspace, id: str) -> dict[str, Any]:
+    """The description of one method.
+
+    Raises:
+        UnknownId: there is none of that id; names the nearest.
+    """
+    found = {entry["id"]: entry for entry in methods(workspace)}
+    if id not in found:
+        raise UnknownId(nearest("method", id, found))
+    return found[id]
+
+
+def check_settings(workspace: Workspace, method: str, settings: dict[str, Any]) -> None:
+    """Refuse settings the method does not know or cannot take, before a run is made.
+
+    Raises:
+        UnknownId, UsageError: one sentence.
+    """
+    entry = require_method(workspace, method)
+    known = entry["settings"].get("properties", {})
+    for name in settings:
+        if name not in known:
+            raise UsageError(
+                f"method {method} has no setting {name!r}; known: {', '.join(known) or 'none'}."
+            )
+    if settings:
+        from core.config import parse
+        from core.methods.base import METHODS
+
+        parse(METHODS.get(method).Config, settings, f"method {method}")
+
+
+def _fingerprint() -> str:
+    """Changes whenever a source file of core does."""
+    digest = hashlib.sha256(sys.version.encode())
+    for path in sorted(HERE.rglob("*.py")):
+        digest.update(f"{path.relative_to(HERE)}:{path.stat().st_mtime_ns};".encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,82 @@
+"""The one place where raw maps are upsampled, smoothed and turned into image scores."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.errors import UsageError
+from core.types import MapRule, Prediction
+
+
+def finish(prediction: Prediction, rule: MapRule, size: int) -> Prediction:
+    """Bring a method's raw prediction to the run's size by the method's rule.
+
+    Args:
+        prediction: maps_BHW of any resolution, float.
+        rule: named steps.
+        size: side of the final maps in pixels.
+
+    Returns:
+        float32 maps [B, size, size] and scores [B], raw (never rescaled per image).
+    """
+    maps_BHW = upsample(prediction.maps_BHW.float(), size, rule.align_corners)
+    if rule.sigma > 0:
+        maps_BHW = smooth(maps_BHW, rule.sigma)
+    if rule.score == "method":
+        if prediction.scores_B is None:
+            raise UsageError("The rule takes the method's own scores, but the method gave none.")
+        scores_B = prediction.scores_B.float()
+    else:
+        scores_B = image_scores(maps_BHW, rule.score)
+    return Prediction(maps_BHW, scores_B)
+
+
+def upsample(maps_BHW: Tensor, size: int, align_corners: bool) -> Tensor:
+    """Bilinear resize to [B, size, size]; the same tensor when it has that size."""
+    if maps_BHW.shape[-2:] == (size, size):
+        return maps_BHW
+    return F.interpolate(
+        maps_BHW[:, None], size=(size, size), mode="bilinear", align_corners=align_corners
+    )[:, 0]
+
+
+def smooth(maps_BHW: Tensor, sigma: float) -> Tensor:
+    """Gaussian smoothing as scipy.ndimage.gaussian_filter does it by default.
+
+    Radius int(4 sigma + 0.5); the border is mirrored with the edge pixel repeated (scipy's
+    "reflect", which is not torch's).
+    """
+    radius = int(4 * sigma + 0.5)
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float64, device="cpu")
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).to(maps_BHW)
+    planes = maps_BHW[:, None]
+    for axis, shape in ((2, (1, 1, -1, 1)), (3, (1, 1, 1, -1))):
+        planes = F.conv2d(_mirror(planes, axis, radius), kernel.view(shape))
+    return planes[:, 0]
+
+
+def _mirror(planes: Tensor, axis: int, radius: int) -> Tensor:
+    """Pad `axis` by `radius` on both sides, mirrored about the edge between pixels."""
+    length = planes.shape[axis]
+    index = torch.arange(-radius, length + radius, device=planes.device) % (2 * length)
+    index = torch.where(index >= length, 2 * length - 1 - index, index)
+    return planes.index_select(axis, index)
+
+
+def image_scores(maps_BHW: Tensor, rule: str) -> Tensor:
+    """Image scores [B] by a rule's name ("max" or "pool<k>").
+
+    Raises:
+        UsageError: an unknown rule, or a pool larger than the map.
+    """
+    if rule == "max":
+        return maps_BHW.amax(dim=(1, 2))
+    if rule.startswith("pool") and rule[4:].isdigit() and int(rule[4:]) > 0:
+        side = int(rule[4:])
+        if side > min(maps_BHW.shape[1:]):
+            raise UsageError(f"Score rule {rule!r} needs maps of at least {side} px a side.")
+        return F.avg_pool2d(maps_BHW[:, None], side, stride=1).amax(dim=(1, 2, 3))
+    raise UsageError(f"Score rule came as {rule!r}; expected 'max', 'pool<k>' or 'method'.")

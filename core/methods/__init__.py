@@ -1,0 +1,1 @@
+"""Methods: one published way to detect anomalies a file."""

@@ -1,0 +1,162 @@
+"""The contract every method keeps; the engine does the rest.
+
+A method writes neither loops nor device moves, neither checkpoints nor logging. It is a
+`torch.nn.Module` whose `state_dict` is complete: a loaded model predicts the same to the bit.
+The frozen backbone is not part of it (the run records its weights' SHA-256 instead).
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from core.backbones.features import FeatureExtractor
+from core.config import Config
+from core.registry import Registry
+from core.types import Family, MapRule, Prediction
+
+Report = Callable[[float, str], None]
+"""Called with progress 0..1 of the present phase and a short message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodCard:
+    """What a method is, for the Methods page and `list methods`.
+
+    Attributes:
+        title: as the paper calls it.
+        paper, venue, year, arxiv: the paper; `arxiv` is "" when it has no arXiv id.
+        family: augmentation, embedding, reconstruction or hybrid.
+        summary: one sentence that a plant engineer or clinician understands.
+        frozen, trained: which parts stay as they are, which are learned.
+        deviations: every difference from the paper, with the reason, one sentence each.
+    """
+
+    title: str
+    paper: str
+    venue: str
+    year: int
+    arxiv: str
+    family: Family
+    summary: str
+    frozen: str
+    trained: str
+    deviations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How the engine optimises: built once a model by `Method.plan`.
+
+    Attributes:
+        optimizers: all stepped on the same summed loss.
+        clip_norm: global L2 norm of the gradients, per optimizer; None = no clipping.
+        decay_at: fraction of the epochs after which the learning rate is multiplied by
+            `decay_by`; None = constant.
+    """
+
+    optimizers: tuple[torch.optim.Optimizer, ...]
+    clip_norm: float | None = None
+    decay_at: float | None = None
+    decay_by: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What `training_step` gets, all on the method's device.
+
+    Attributes:
+        images_BCHW: uint8 RGB; None when the method trains on features.
+        features: frozen levels, float32, [B, C_l, H_l, W_l] each, shallow to deep; empty when
+            the method trains on images.
+    """
+
+    images_BCHW: Tensor | None
+    features: tuple[Tensor, ...] = ()
+
+
+class Method(nn.Module, ABC):
+    """Base of all methods; register with `@method("id")`.
+
+    Class attributes a method sets:
+        Config: its typed settings, defaults as in ADer's multi-class setting.
+        card: what it is.
+        rule: how its raw map becomes the stored map and the image score.
+        trains_on: "features" (frozen, computed once by the engine) or "images".
+        learns: "gradient" (`plan` + `training_step`) or "bank" (`fit_bank`).
+        backbone: timm tag of the paper's backbone in ADer's setting.
+        levels: how many and which feature levels it wants, as strides of the input.
+        epochs, batch_size: defaults.
+    """
+
+    Config: ClassVar[type[Config]]
+    id: ClassVar[str]
+    card: ClassVar[MethodCard]
+    rule: ClassVar[MapRule]
+    trains_on: ClassVar[Literal["images", "features"]] = "features"
+    learns: ClassVar[Literal["gradient", "bank"]] = "gradient"
+    backbone: ClassVar[str]
+    levels: ClassVar[tuple[int, ...]]
+    epochs: ClassVar[int] = 100
+    batch_size: ClassVar[int] = 16
+
+    def __init__(self, config: Any, extractor: FeatureExtractor, size: int) -> None:
+        """
+        Args:
+            config: an instance of `Config`.
+            extractor: frozen backbone giving the levels at the strides in `levels`; kept out of
+                the module tree, so that it is neither trained nor saved.
+            size: side of the square input, pixels.
+        """
+        super().__init__()
+        self.config = config
+        self.size = size
+        object.__setattr__(self, "extractor", extractor)
+
+    def plan(self) -> Plan:
+        """Optimizers and schedule; only for methods that learn by gradient."""
+        raise NotImplementedError(f"{type(self).__name__} learns by {self.learns}")
+
+    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+        """Named losses of a batch; the engine sums them and steps every optimizer once."""
+        raise NotImplementedError(f"{type(self).__name__} learns by {self.learns}")
+
+    def training_steps(self, batch: Batch) -> Iterator[dict[str, Tensor]]:
+        """One dict of losses an optimizer step; override to step several times a batch."""
+        yield self.training_step(batch)
+
+    def fit_bank(self, batches: Iterable[Batch], report: Report) -> None:
+        """See every training batch once and fill the memory bank (kept in buffers)."""
+        raise NotImplementedError(f"{type(self).__name__} learns by {self.learns}")
+
+    def on_epoch(self, epoch: int, epochs: int) -> None:
+        """Told before each epoch (0-based); for methods with stages."""
+
+    def score(self, features: tuple[Tensor, ...]) -> Prediction:
+        """Raw maps (and scores) of a batch of frozen features; see `predict`."""
+        raise NotImplementedError
+
+    def predict(self, images_BCHW: Tensor) -> Prediction:
+        """Raw maps at the method's own resolution from uint8 RGB images.
+
+        Each image's result does not depend on the others in the batch (to 1e-5).
+        """
+        return self.score(self.extractor(images_BCHW))
+
+
+METHODS: Registry[type[Method]] = Registry("method", "core.methods")
+
+
+def method(id: str) -> Callable[[type[Method]], type[Method]]:
+    """Class decorator: file a `Method` under `id`."""
+
+    def keep(kind: type[Method]) -> type[Method]:
+        kind.id = id
+        return METHODS.register(id)(kind)
+
+    return keep

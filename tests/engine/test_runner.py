@@ -1,0 +1,273 @@
+"""The engine over real methods on a small generated data set: one loop, resume, cancel, seeds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.config import RunConfig
+from core.data import demo
+from core.engine import runner, training
+from core.errors import RunError
+from core.runs import RunDirectory
+from core.workspace import Workspace
+
+ROOT = Path(__file__).parents[2]
+BACKBONE = "tf_efficientnet_lite0"
+SETTINGS: dict[str, dict[str, object]] = {
+    "patchcore": {"method_config": {"coreset_ratio": 0.1}},
+    "rd": {"epochs": 4, "batch_size": 4},
+    "simplenet": {"epochs": 4, "batch_size": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    root = tmp_path_factory.mktemp("engine")
+    demo.generate(root / "tiny", size=96, train=10, test=12)
+    return Workspace(root / "workspace")
+
+
+def config(place: Workspace, method: str, **changes: object) -> RunConfig:
+    values: dict[str, object] = {
+        "data": str(place.root.parent / "tiny"),
+        "method": method,
+        "size": 96,
+        "backbone": BACKBONE,
+        "device": "cpu",
+    }
+    return RunConfig.model_validate(values | SETTINGS[method] | changes)
+
+
+def finished(place: Workspace, settings: RunConfig) -> RunDirectory:
+    run = RunDirectory.create(place, settings)
+    state = runner.execute(place, run)
+    assert state == "succeeded", run.status().error or run.log_tail()
+    return run
+
+
+def results(run: RunDirectory) -> tuple[list[float], np.ndarray, dict[tuple[str, str], float]]:
+    rows = run.read_table(RunDirectory.METRICS).to_pylist()
+    values = {(row["class_name"], row["metric"]): row["value"] for row in rows}
+    scores = run.read_table(RunDirectory.CASES).column("score").to_pylist()
+    return scores, np.array(run.maps()), values
+
+
+@pytest.fixture(scope="module")
+def undisturbed(place: Workspace) -> Callable[[str], RunDirectory]:
+    made: dict[str, RunDirectory] = {}
+
+    def get(method: str) -> RunDirectory:
+        if method not in made:
+            made[method] = finished(place, config(place, method))
+        return made[method]
+
+    return get
+
+
+@pytest.mark.parametrize("method", list(SETTINGS))
+def test_a_run_fills_its_directory(undisturbed: Callable[[str], RunDirectory], method: str) -> None:
+    run = undisturbed(method)
+    scores, maps_NHW, metrics = results(run)
+    cases = run.read_table(RunDirectory.CASES).to_pylist()
+    assert maps_NHW.shape == (len(cases), 96, 96) and maps_NHW.dtype == np.float16
+    assert np.isfinite(maps_NHW).all() and np.isfinite(scores).all()
+    assert [case["row"] for case in cases] == list(range(len(cases)))
+    assert {"mean", *(case["class_name"] for case in cases)} == {name for name, _ in metrics}
+    for case, map_HW in zip(cases, maps_NHW, strict=True):
+        assert case["peak"] == pytest.approx(float(map_HW.max()), rel=2e-3)
+        assert (case["area_px"] > 0) == (case["has_mask"] and case["label"] == 1)
+        assert (case["peak_in_truth"] is None) == (case["label"] == 0 or not case["has_mask"])
+    resolved = run.record().resolved
+    assert resolved["weights"]["pretrained"] and len(resolved["weights"]["sha256"]) == 64
+    assert resolved["backbone"] == BACKBONE and resolved["dataset"]["fingerprint"]
+    status = run.stored_status()
+    assert status.progress == 1.0 and status.facts["seconds"] > 0
+    assert not list(run.path.glob(".*")), "nothing half-written is left behind"
+
+
+def test_the_same_seed_gives_the_same_scores(
+    place: Workspace, undisturbed: Callable[[str], RunDirectory]
+) -> None:
+    again = finished(place, config(place, "rd"))
+    assert results(again)[0] == results(undisturbed("rd"))[0]
+    other = finished(place, config(place, "rd", seed=1))
+    assert results(other)[0] != results(again)[0]
+
+
+@pytest.mark.parametrize("method", ["rd", "patchcore"])
+def test_separate_models_see_their_class_alone(place: Workspace, method: str) -> None:
+    run = finished(place, config(place, method, setting="separate"))
+    classes = run.record().resolved["dataset"]["classes"]
+    folders = sorted(path.name for path in (run.path / RunDirectory.CHECKPOINT).iterdir())
+    assert folders == sorted(classes) and len(classes) >= 3
+    one = finished(place, config(place, method, setting="separate", classes=(classes[0],)))
+    both = results(run)[0][: len(results(one)[0])]
+    assert both == results(one)[0], "a class alone gives what it gives among others"
+
+
+def test_deployment_holds_normals_out_and_takes_its_threshold_from_them(place: Workspace) -> None:
+    run = finished(place, config(place, "patchcore", protocol="deployment"))
+    samples = run.read_table(RunDirectory.SAMPLES).to_pylist()
+    held = [sample for sample in samples if sample["split"] == "calibration"]
+    assert held and all(sample["label"] == 0 for sample in held)
+    rows = run.read_table(RunDirectory.METRICS).to_pylist()
+    names = {row["class_name"] for row in rows if row["metric"] == "image_threshold_heldout"}
+    assert names == {sample["class_name"] for sample in held}
+    keys = set(run.read_table(RunDirectory.CASES).column("key").to_pylist())
+    assert not keys & {sample["key"] for sample in held}
+
+
+@pytest.fixture
+def worker(place: Workspace) -> Iterator[Callable[[RunDirectory], subprocess.Popen[bytes]]]:
+    running: list[subprocess.Popen[bytes]] = []
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "FLAWSCOPE_CHECKPOINT_SECONDS": "0"}
+
+    def start(run: RunDirectory) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "core", "work", run.run_id, "--workspace", str(place.root)]
+        with (run.path / RunDirectory.LOG).open("ab") as file:
+            process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert process.poll() is None and time.monotonic() < deadline, "the moment never came"
+        time.sleep(0.005)
+
+
+def kinds(run: RunDirectory) -> list[str]:
+    return [f"{e['kind']}:{e.get('phase', e.get('epoch', ''))}" for e in run.events()]
+
+
+MOMENTS = {
+    "while preparing": lambda run: "phase:prepare" in kinds(run),
+    "after the first epoch": lambda run: "epoch:1" in kinds(run),
+    "in the third epoch": lambda run: "epoch:2" in kinds(run),
+    "while predicting": lambda run: "phase:predict" in kinds(run),
+    "while evaluating": lambda run: "phase:evaluate" in kinds(run),
+}
+
+
+def test_kill_at_several_moments_then_resume_gives_the_undisturbed_numbers(
+    place: Workspace,
+    undisturbed: Callable[[str], RunDirectory],
+    worker: Callable[[RunDirectory], subprocess.Popen[bytes]],
+) -> None:
+    run = RunDirectory.create(place, config(place, "rd"))
+    for moment in MOMENTS.values():
+        before = len(kinds(run))
+        process = worker(run)
+        wait_for(lambda: len(kinds(run)) > before and moment(run), process)  # noqa: B023
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        status = run.status()
+        assert status.state == "failed" and "resume" in (status.error or "")
+    assert worker(run).wait(timeout=120) == 0, run.log_tail()
+    scores, maps_NHW, metrics = results(run)
+    expected_scores, expected_maps, expected_metrics = results(undisturbed("rd"))
+    assert scores == expected_scores
+    np.testing.assert_array_equal(maps_NHW, expected_maps)
+    assert metrics == expected_metrics
+
+
+def test_cancel_leaves_a_clean_state_and_resume_finishes(
+    place: Workspace,
+    undisturbed: Callable[[str], RunDirectory],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = RunDirectory.create(place, config(place, "simplenet"))
+    real = training._epoch
+
+    def cancelling(*arguments: object) -> None:
+        real(*arguments)  # type: ignore[arg-type]
+        if arguments[3] == 1:
+            run.request_cancel()
+
+    monkeypatch.setattr(training, "SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(training, "_epoch", cancelling)
+    monkeypatch.setattr("core.engine.progress.WRITE_EVERY_SECONDS", 0.0)
+    assert runner.execute(place, run) == "cancelled"
+    assert not run.has(RunDirectory.MAPS) and not run.has(RunDirectory.METRICS)
+    monkeypatch.setattr(training, "_epoch", real)
+    run.clear_cancel()
+    assert runner.execute(place, run) == "succeeded"
+    assert results(run)[0] == results(undisturbed("simplenet"))[0]
+
+
+def test_a_diverging_run_fails_and_says_at_which_step(
+    place: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.methods.base import METHODS
+
+    kind = METHODS.get("rd")
+    real = kind.training_step
+    monkeypatch.setattr(
+        kind,
+        "training_step",
+        lambda self, batch: {k: v * float("nan") for k, v in real(self, batch).items()},
+    )
+    run = RunDirectory.create(place, config(place, "rd"))
+    assert runner.execute(place, run) == "failed"
+    error = run.status().error or ""
+    assert "diverged" in error and "epoch 1" in error and "\n" not in error
+
+
+def test_out_of_memory_names_the_setting_to_lower(
+    place: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.methods.base import METHODS
+
+    def full(self: object, batch: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(METHODS.get("rd"), "training_step", full)
+    run = RunDirectory.create(place, config(place, "rd"))
+    assert runner.execute(place, run) == "failed"
+    assert "--batch-size (now 4)" in (run.status().error or "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"classes": ("unheard_of",)}, "no class 'unheard_of'"),
+        ({"data": "/nowhere/at/all"}, "/nowhere/at/all"),
+        ({"method_config": {"speed": 9}}, "no setting 'speed'"),
+        ({"device": "tpu"}, "expected auto, cpu, cuda"),
+        ({"weights": "/nowhere/weights.safetensors"}, "/nowhere/weights.safetensors"),
+    ],
+)
+def test_what_cannot_run_fails_with_one_sentence(
+    place: Workspace, changes: dict[str, object], words: str
+) -> None:
+    run = RunDirectory.create(place, config(place, "rd", **changes))
+    assert runner.execute(place, run) == "failed"
+    error = run.status().error or ""
+    assert words in error and "Traceback" not in error
+
+
+def test_resuming_on_changed_data_is_refused(place: Workspace, tmp_path: Path) -> None:
+    run = RunDirectory.create(place, config(place, "rd"))
+    record = json.loads((run.path / RunDirectory.CONFIG).read_text())
+    record["resolved"] = {"dataset": {"fingerprint": "of other data"}, "backbone": BACKBONE}
+    (run.path / RunDirectory.CONFIG).write_text(json.dumps(record))
+    assert runner.execute(place, run) == "failed"
+    assert "has changed since" in (run.status().error or "")
+    with pytest.raises(RunError, match="no maps"):
+        run.maps()
