@@ -20,8 +20,9 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import report  # noqa: E402
 from core.config import RunConfig  # noqa: E402
-from core.console import NINE, metric_values  # noqa: E402
+from core.console import metric_values  # noqa: E402
 from core.jobs import queue  # noqa: E402
+from core.metrics.base import NINE  # noqa: E402
 from core.runs import RunDirectory  # noqa: E402
 from core.types import MEAN  # noqa: E402
 from core.workspace import Workspace  # noqa: E402

@@ -13,14 +13,11 @@ from rich.table import Table
 from core import listing as registry_listing
 from core.config import RunConfig, parse
 from core.errors import UsageError
+from core.metrics.base import NINE
 from core.runs import RunDirectory, Status, all_runs
 from core.types import MEAN
 from core.workspace import Workspace
 
-NINE = (
-    "image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max",
-    "pixel_ioumax", "pixel_aupro", "mad",
-)  # fmt: skip
 POLL_SECONDS = 0.3
 
 out = Console()

@@ -231,10 +231,10 @@ def _evaluate(
     work: _Work, accumulator: Accumulator, heldout: dict[str, list[float]], columns: Columns
 ) -> None:
     run = work.run
-    evaluation = accumulator.compute(seed=work.resolved.config.seed)
+    evaluation = accumulator.compute(seed=work.resolved.config.seed, held_out=heldout)
     run.write_table(RunDirectory.CASES, pa.table(publish_cases(work.prepared, columns)))
     run.write_table(RunDirectory.CURVES, curve_table(evaluation, heldout))
-    run.write_table(RunDirectory.METRICS, metric_table(evaluation, heldout))
+    run.write_table(RunDirectory.METRICS, metric_table(evaluation))
 
 
 def _facts(

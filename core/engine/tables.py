@@ -6,7 +6,6 @@ import pyarrow as pa
 
 from core.data.prepared import Prepared
 from core.metrics.accumulate import Evaluation
-from core.metrics.thresholds import held_out_threshold
 
 METRICS = pa.schema(
     [
@@ -49,42 +48,14 @@ def sample_table(prepared: Prepared) -> pa.Table:
     )
 
 
-def metric_table(evaluation: Evaluation, heldout: dict[str, list[float]]) -> pa.Table:
-    """metrics.parquet: the evaluation's rows, and thresholds from held-out normals by class."""
-    rows = [
-        {
-            "class_name": row.class_name,
-            "metric": row.metric,
-            "value": row.value,
-            "ci_low": row.ci_low,
-            "ci_high": row.ci_high,
-            "note": row.note,
-        }
-        for row in evaluation.rows
-    ]
-    for name, scores in sorted(heldout.items()):
-        value, note = held_out_threshold(scores)
-        rows.append(
-            {"class_name": name, "metric": "image_threshold_heldout", "value": value, "note": note}
-        )
-    return pa.Table.from_pylist(rows, schema=METRICS)
+def metric_table(evaluation: Evaluation) -> pa.Table:
+    """metrics.parquet: values with their intervals and notes, class by class."""
+    return pa.table(evaluation.metric_columns(), schema=METRICS)
 
 
 def curve_table(evaluation: Evaluation, heldout: dict[str, list[float]]) -> pa.Table:
     """curves.parquet: what the plots need, already thinned, and the held-out scores."""
-    parts = [
-        pa.table(
-            {
-                "class_name": [curve.class_name] * len(curve.x),
-                "curve": [curve.curve] * len(curve.x),
-                "position": list(range(len(curve.x))),
-                "x": curve.x,
-                "y": curve.y,
-                "threshold": curve.threshold,
-            }
-        ).cast(CURVES)
-        for curve in evaluation.curves
-    ]
+    parts = [pa.table(evaluation.curve_columns()).select(CURVES.names).cast(CURVES)]
     for name, scores in sorted(heldout.items()):
         count = len(scores)
         parts.append(
@@ -99,4 +70,4 @@ def curve_table(evaluation: Evaluation, heldout: dict[str, list[float]]) -> pa.T
                 }
             ).cast(CURVES)
         )
-    return pa.concat_tables(parts) if parts else CURVES.empty_table()
+    return pa.concat_tables(parts)

@@ -1,0 +1,1 @@
+"""Metrics: exact, order-free, mergeable. One decorated function a metric; see `base`."""
