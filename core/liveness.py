@@ -14,10 +14,14 @@ import psutil
 CLOCK_TOLERANCE_SECONDS = 0.05
 
 
-def identity() -> dict[str, Any]:
-    """The present process as plain data: {"pid", "started", "host"}."""
-    me = psutil.Process()
-    return {"pid": me.pid, "started": me.create_time(), "host": socket.gethostname()}
+def identity(pid: int | None = None) -> dict[str, Any]:
+    """A process of this host (default: the present one) as plain data: {"pid", "started", "host"}.
+
+    Raises:
+        psutil.NoSuchProcess: there is no such process.
+    """
+    process = psutil.Process(pid)
+    return {"pid": process.pid, "started": process.create_time(), "host": socket.gethostname()}
 
 
 def alive(held: dict[str, Any]) -> bool:

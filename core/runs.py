@@ -163,7 +163,7 @@ class RunDirectory:
                 RunConfig.model_validate(raw["config"]),
                 raw.get("resolved", {}),
             )
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"Run {self.run_id} has no readable {self.CONFIG}: {error}.") from error
 
     def write_record(self, record: Record) -> None:

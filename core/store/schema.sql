@@ -1,6 +1,12 @@
 -- Index over <workspace>/runs and <workspace>/people. Deleting the file loses nothing.
+-- A change here raises SCHEMA in connection.py: older files are then moved aside and rebuilt.
 CREATE TABLE IF NOT EXISTS store (key VARCHAR PRIMARY KEY, value BIGINT NOT NULL);  -- schema, version
 
+CREATE TABLE IF NOT EXISTS ingested (   -- which state of which run directory the rows come from
+  run_id VARCHAR PRIMARY KEY,
+  stamp VARCHAR NOT NULL,               -- changes whenever config.json or status.json does
+  has_samples BOOLEAN NOT NULL
+);
 CREATE TABLE IF NOT EXISTS runs (
   run_id VARCHAR PRIMARY KEY,
   group_id VARCHAR NOT NULL,            -- equal for runs that differ in their seed alone
@@ -35,7 +41,8 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE TABLE IF NOT EXISTS configs (run_id VARCHAR, key VARCHAR, value VARCHAR);  -- value: JSON
 CREATE TABLE IF NOT EXISTS datasets (
   fingerprint VARCHAR PRIMARY KEY, name VARCHAR, root VARCHAR, reader VARCHAR, samples BIGINT,
-  classes VARCHAR[]
+  classes VARCHAR[],
+  source VARCHAR                        -- the oldest run of that fingerprint; its samples stand here
 );
 CREATE TABLE IF NOT EXISTS samples (
   fingerprint VARCHAR, key VARCHAR, class_name VARCHAR, split VARCHAR, label TINYINT,
