@@ -180,7 +180,7 @@ def listing(workspace: Workspace, kind: str, as_json: bool) -> int:
     table = Table(title=kind, title_justify="left")
     names = [
         name
-        for name in ("id", "name", "title", "venue", "year", "family", "summary")
+        for name in ("id", "name", "title", "venue", "year", "family", "summary", "here")
         if rows and name in rows[0]
     ]
     for name in names:
@@ -218,9 +218,13 @@ def _metrics(workspace: Workspace) -> list[dict[str, Any]]:
 
 
 def _backbones(workspace: Workspace) -> list[dict[str, Any]]:
-    from core.backbones.weights import available
+    from core.backbones.weights import PACKAGED, whereabouts
 
-    return available(workspace)
+    tags = {PACKAGED, *(entry["backbone"] for entry in registry_listing.methods(workspace))}
+    return [
+        {"id": tag, "here": whereabouts(tag, workspace) or "no: fetched from the hub when used"}
+        for tag in sorted(tags)
+    ]
 
 
 _LISTS = {"datasets": _datasets, "methods": _methods, "metrics": _metrics, "backbones": _backbones}

@@ -7,30 +7,29 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.errors import UsageError
-from core.types import MapRule, Prediction
+from core.types import MapRule, Prediction, RawPrediction
 
 
-def finish(prediction: Prediction, rule: MapRule, size: int) -> Prediction:
-    """Bring a method's raw prediction to the run's size by the method's rule.
+def finish(raw: RawPrediction, rule: MapRule, size: int) -> Prediction:
+    """Bring a method's raw maps to the run's size by the method's rule.
 
     Args:
-        prediction: maps_BHW of any resolution, float.
+        raw: maps of any resolutions; several levels are averaged after upsampling.
         rule: named steps.
         size: side of the final maps in pixels.
 
     Returns:
         float32 maps [B, size, size] and scores [B], raw (never rescaled per image).
     """
-    maps_BHW = upsample(prediction.maps_BHW.float(), size, rule.align_corners)
+    levels = [upsample(level.float(), size, rule.align_corners) for level in raw.levels_BHW]
+    maps_BHW = torch.stack(levels).mean(dim=0) if len(levels) > 1 else levels[0]
     if rule.sigma > 0:
         maps_BHW = smooth(maps_BHW, rule.sigma)
     if rule.score == "method":
-        if prediction.scores_B is None:
+        if raw.scores_B is None:
             raise UsageError("The rule takes the method's own scores, but the method gave none.")
-        scores_B = prediction.scores_B.float()
-    else:
-        scores_B = image_scores(maps_BHW, rule.score)
-    return Prediction(maps_BHW, scores_B)
+        return Prediction(maps_BHW, raw.scores_B.float())
+    return Prediction(maps_BHW, image_scores(maps_BHW, rule.score))
 
 
 def upsample(maps_BHW: Tensor, size: int, align_corners: bool) -> Tensor:

@@ -58,17 +58,30 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """What a method says about a batch.
+class RawPrediction:
+    """What a method says about a batch, at its own resolutions.
 
     Attributes:
-        maps_BHW: float32 anomaly maps, raw, higher = more anomalous. A method returns them
-            at its own resolution; `core.maps.finish` brings them to the run's size.
-        scores_B: float32 image scores, or None when the method's `MapRule` derives them.
+        levels_BHW: float anomaly maps, higher = more anomalous; several levels are averaged
+            once they have the run's size.
+        scores_B: image scores, or None when the method's `MapRule` derives them.
+    """
+
+    levels_BHW: tuple[torch.Tensor, ...]
+    scores_B: torch.Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Final maps and scores of a batch, made by `core.maps.finish`; raw, never rescaled.
+
+    Attributes:
+        maps_BHW: float32, at the run's size, higher = more anomalous.
+        scores_B: float32 image scores.
     """
 
     maps_BHW: torch.Tensor
-    scores_B: torch.Tensor | None = None
+    scores_B: torch.Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

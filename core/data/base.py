@@ -63,10 +63,14 @@ class Dataset:
 
 
 class Reader(ABC):
-    """Reads one layout. Subclass, set `card`, decorate with `@reader("id")`; one file each."""
+    """Reads one layout. Subclass, set `card`, decorate with `@reader("id")`; one file each.
+
+    When several readers recognise a folder, the one of highest `specificity` reads it.
+    """
 
     id: ClassVar[str]
     card: ClassVar[DatasetCard]
+    specificity: ClassVar[int] = 0
 
     @abstractmethod
     def recognise(self, root: Path) -> str | None:

@@ -79,7 +79,6 @@ def predict(
             maps_BHW = final.maps_BHW.cpu().numpy()
             devices.synchronise(device)
             seconds = time.monotonic() - began
-        assert final.scores_B is not None
         scores_B = final.scores_B.cpu().numpy()
         if not (np.isfinite(maps_BHW).all() and np.isfinite(scores_B).all()):
             raise RunError(

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from core.backbones.features import FeatureExtractor
 from core.config import Config
 from core.registry import Registry
-from core.types import Family, MapRule, Prediction
+from core.types import Family, MapRule, RawPrediction
 
 Report = Callable[[float, str], None]
 """Called with progress 0..1 of the present phase and a short message."""
@@ -137,11 +137,11 @@ class Method(nn.Module, ABC):
     def on_epoch(self, epoch: int, epochs: int) -> None:
         """Told before each epoch (0-based); for methods with stages."""
 
-    def score(self, features: tuple[Tensor, ...]) -> Prediction:
+    def score(self, features: tuple[Tensor, ...]) -> RawPrediction:
         """Raw maps (and scores) of a batch of frozen features; see `predict`."""
         raise NotImplementedError
 
-    def predict(self, images_BCHW: Tensor) -> Prediction:
+    def predict(self, images_BCHW: Tensor) -> RawPrediction:
         """Raw maps at the method's own resolution from uint8 RGB images.
 
         Each image's result does not depend on the others in the batch (to 1e-5).

@@ -1,0 +1,124 @@
+"""Frozen multi-level features from any timm network that offers `features_only`.
+
+The extractor owns mean and deviation: it takes uint8 RGB and nothing else. It is always in
+evaluation mode, so that an image's features do not depend on the others in the batch. On CUDA it
+runs in bf16 with channels last, on the CPU in float32.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from core.backbones.weights import RANDOM, Weights, by_position, load
+from core.errors import UsageError
+
+
+class FeatureExtractor(nn.Module):
+    """A frozen network that gives feature levels by stride.
+
+    Attributes:
+        tag: the backbone as configs name it.
+        strides: of the levels, shallow to deep.
+        channels: of the levels.
+        weights: where its weights came from.
+    """
+
+    mean_C11: Tensor
+    std_C11: Tensor
+
+    def __init__(self, network: nn.Module, strides: tuple[int, ...], weights: Weights) -> None:
+        super().__init__()
+        info: Any = network.feature_info
+        self.tag = weights.tag
+        self.weights = weights
+        self.strides = strides
+        self.channels = tuple(int(count) for count in info.channels())
+        self.network = network
+        self.register_buffer("mean_C11", torch.tensor(weights.mean).view(3, 1, 1))
+        self.register_buffer("std_C11", torch.tensor(weights.std).view(3, 1, 1))
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> FeatureExtractor:
+        """Stays in evaluation mode, whatever it is asked."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, images_BCHW: Tensor) -> tuple[Tensor, ...]:
+        """float32 levels [B, C_l, H_l, W_l], shallow to deep, of uint8 RGB images [B, 3, H, W].
+
+        Raises:
+            UsageError: not uint8 with three channels.
+        """
+        if images_BCHW.dtype != torch.uint8 or images_BCHW.shape[1] != 3:
+            came = f"{images_BCHW.dtype} {tuple(images_BCHW.shape)}"
+            raise UsageError(f"images_BCHW came as {came}; expected uint8 [B, 3, H, W].")
+        cuda = images_BCHW.device.type == "cuda"
+        x_BCHW = (images_BCHW.float() / 255 - self.mean_C11) / self.std_C11
+        if cuda:
+            x_BCHW = x_BCHW.to(memory_format=torch.channels_last)
+        with torch.autocast(images_BCHW.device.type, torch.bfloat16, enabled=cuda):
+            levels = self.network(x_BCHW)
+        return tuple(level.float().contiguous() for level in levels)
+
+
+def build(
+    backbone: str, levels: tuple[int, ...], weights: Weights, device: torch.device
+) -> FeatureExtractor:
+    """The frozen extractor of a backbone's levels at the given strides.
+
+    Raises:
+        UsageError: the network has no such levels, or the file does not fit it.
+    """
+    architecture = backbone.removesuffix(RANDOM)
+    network = _network(architecture, levels)
+    if weights.path is not None:
+        _fill(network, architecture, weights)
+    if device.type == "cuda":
+        network = network.to(memory_format=torch.channels_last)
+    return FeatureExtractor(network, levels, weights).to(device)
+
+
+def _network(architecture: str, levels: tuple[int, ...]) -> nn.Module:
+    name = architecture.split(".")[0]
+    try:
+        whole = timm.create_model(name, features_only=True, pretrained=False)
+        strides = [int(stride) for stride in whole.feature_info.reduction()]
+        indices = tuple(strides.index(stride) for stride in levels)
+        made: nn.Module = timm.create_model(
+            name, features_only=True, pretrained=False, out_indices=indices
+        )
+    except (RuntimeError, AttributeError, ValueError, TypeError) as error:
+        raise UsageError(
+            f"The backbone {architecture!r} has no feature maps at strides {levels}; choose a "
+            "convolutional network such as tf_efficientnet_lite0 or resnet18."
+        ) from error
+    return made
+
+
+def _fill(network: nn.Module, architecture: str, weights: Weights) -> None:
+    """Load the classifier's weights into the part of it that gives features."""
+    classifier = timm.create_model(architecture.split(".")[0], pretrained=False)
+    state = classifier_state(classifier, weights)
+    wanted = network.state_dict()
+    renamed = {name: state.get(name, state.get(name.replace("_", ".", 1))) for name in wanted}
+    lost = [name for name, tensor in renamed.items() if tensor is None]
+    if lost:
+        raise UsageError(f"{weights.path} lacks {lost[0]!r} of {architecture}; use another file.")
+    network.load_state_dict(renamed)
+
+
+def classifier_state(classifier: nn.Module, weights: Weights) -> dict[str, Tensor]:
+    """The file's tensors under the classifier's own names, all of them.
+
+    Files with timm's names load by name, others (the packaged one) by position.
+    """
+    given = load(weights)
+    wanted = classifier.state_dict()
+    if set(wanted) <= set(given):
+        return {name: given[name] for name in wanted}
+    return by_position(given, wanted, str(weights.path))

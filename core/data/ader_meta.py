@@ -1,0 +1,209 @@
+"""ADer's `meta.json` (arXiv 2406.03262): phase -> class -> list of records.
+
+Each record has img_path and mask_path (relative to the root; "" = no mask), cls_name,
+specie_name (the anomaly type) and anomaly (0 or 1). The 2-D generators write a double slash
+before the file name; it is normalised, so that a key names one file in one way. `validation`
+(MVTec 3D-AD, MVTec LOCO) is appended to train, as ADer's loader does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from core.data.base import Dataset, DatasetCard, Reader, reader
+from core.data.images import fsname
+from core.data.layout import NORMAL_NAMES, Findings, Tree, assemble, below, is_image
+from core.errors import DataError
+from core.types import GOOD, Sample, Split
+
+FILE = "meta.json"
+UNNAMED_TYPE = "anomaly"
+"""Anomaly type where the file gives none (VisA, COCO-AD)."""
+
+_PHASES: dict[str, Split] = {"train": "train", "validation": "train", "test": "test"}
+_SIGN = re.compile(rb'\s*\{\s*"(train|validation|test)"\s*:\s*\{')
+
+
+@reader("ader_meta")
+class AderMeta(Reader):
+    """Any folder whose meta.json lists its samples."""
+
+    specificity: ClassVar[int] = 10  # a list of samples says more than folder names
+
+    card: ClassVar[DatasetCard] = DatasetCard(
+        title="Folder with ADer's meta.json",
+        summary="A list of samples in meta.json: image, mask, class, kind of anomaly, label.",
+        layout="meta.json: phase -> class -> records of img_path, mask_path, cls_name, "
+        "specie_name, anomaly",
+        home="https://github.com/zhangzjn/ADer",
+    )
+
+    def recognise(self, root: Path) -> str | None:
+        """By how meta.json begins: an object of phases."""
+        try:
+            with (root / FILE).open("rb") as file:
+                start = file.read(4096).removeprefix(b"\xef\xbb\xbf")
+        except OSError:
+            return None
+        sign = _SIGN.match(start)
+        return f"ADer list of samples: {FILE} begins with {sign[1].decode()!r}." if sign else None
+
+    def read(self, root: Path, name: str) -> Dataset:
+        """All records; see `Reader.read`."""
+        findings = Findings()
+        tree = Tree(root, findings)
+        samples: dict[str, Sample] = {}
+        for phase, place, record in _records(_load(root / FILE), root):
+            sample = _sample(tree, _PHASES[phase], place, record)
+            if sample is None:
+                continue
+            if sample.key in samples:
+                findings.add(
+                    "error",
+                    sample.key,
+                    f"{sample.key} stands in {FILE} more than once; only the first record counts, "
+                    "remove the others.",
+                    kind="twice",
+                )
+                continue
+            samples[sample.key] = sample
+        recognised = self.recognise(root) or f"ADer list of samples: {FILE}."
+        return assemble(self, root, name, recognised, list(samples.values()), findings)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    shown = fsname(path)
+    try:
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise DataError(f"{shown} cannot be read; check that the file is there.") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{shown} is not UTF-8; save it as UTF-8.") from None
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{shown} is not JSON from line {error.lineno}, column {error.colno} on "
+            f"({error.msg}); mend it or take it away."
+        ) from None
+    except RecursionError:
+        raise DataError(f"{shown} is nested too deeply to be ADer's; take it away.") from None
+    if not isinstance(value, dict) or not any(phase in value for phase in _PHASES):
+        raise DataError(f"{shown} has none of the phases train, validation, test; mend it.")
+    return value
+
+
+def _records(meta: dict[str, Any], root: Path) -> Iterator[tuple[str, str, Any]]:
+    """(phase, place in the file, record), train first so that it wins over a double in test."""
+    for phase in _PHASES:
+        classes = meta.get(phase, {})
+        if not isinstance(classes, dict):
+            raise DataError(
+                f"{fsname(root / FILE)}: {phase!r} is not an object of classes; mend it."
+            )
+        for class_name, records in classes.items():
+            place = f"{phase}/{class_name}"
+            if not isinstance(records, list):
+                raise DataError(f"{fsname(root / FILE)}: {place} is not a list; mend it.")
+            for number, record in enumerate(records):
+                yield phase, f"{FILE}: {place} record {number}", record
+
+
+def _sample(tree: Tree, split: Split, place: str, record: Any) -> Sample | None:
+    """The sample of a record, or None and a problem."""
+    add = tree.findings.add
+    fault = _fault(record)
+    if fault:
+        add("error", place, f"{place} {fault}; it was left out, mend it.", kind="record")
+        return None
+    class_name, label, kind = record["cls_name"], int(record["anomaly"]), record["specie_name"]
+    key = _key(record["img_path"])
+    if key is None or not tree.has_file(key):
+        shown = record["img_path"]
+        why = "leads out of the data set's folder" if key is None else "is not there"
+        add("error", place, f"{place}: image {shown!r} {why}; it was left out.", kind=f"i {why}")
+        return None
+    if label == 1 and split == "train":
+        add(
+            "warning",
+            key,
+            f"{key} is an anomalous training image and was left out; list it under test.",
+            kind="anomalous training",
+        )
+        return None
+    if label == 0:
+        return Sample(key=key, class_name=class_name, split=split, label=0)
+    if kind.lower() in NORMAL_NAMES:
+        add(
+            "warning",
+            key,
+            f"{key} is labelled anomalous but its type is {kind!r}; the label counts.",
+            kind="label",
+        )
+    named = bool(kind) and kind.lower() not in NORMAL_NAMES and kind != GOOD
+    return Sample(
+        key=key,
+        class_name=class_name,
+        split=split,
+        label=1,
+        anomaly_type=kind if named else UNNAMED_TYPE,
+        masks=_masks(tree, key, record["mask_path"]),
+    )
+
+
+def _fault(record: Any) -> str | None:
+    """What is wrong with a record, or None."""
+    if not isinstance(record, dict):
+        return "is not an object"
+    for field in ("img_path", "mask_path", "cls_name", "specie_name"):
+        if not isinstance(record.get(field), str):
+            return f"has {field} = {record.get(field)!r} where a text is expected"
+        if any("\ud800" <= letter <= "\udfff" for letter in record[field]):
+            return f"has {field} = {record[field]!r}, which is not valid text"
+    if record.get("anomaly") not in (0, 1):
+        return f"has anomaly = {record.get('anomaly')!r} where 0 or 1 is expected"
+    name = record["cls_name"]
+    # a class names folders of a run, so it must not be able to lead anywhere
+    if not name or name.startswith(".") or not name.isprintable() or set(name) & set("/\\"):
+        return f"has the class name {name!r}, which cannot name a folder"
+    if not record["img_path"]:
+        return "has no img_path"
+    return None
+
+
+def _key(path: str) -> str | None:
+    """The path with "//", "." and inner ".." taken out; None when it leaves the root."""
+    if path.startswith(("/", "\\")) or "\0" in path or re.match(r"[A-Za-z]:[\\/]", path):
+        return None
+    parts: list[str] = []
+    for part in path.replace("\\", "/").split("/"):
+        if part == "..":
+            if not parts:
+                return None
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)
+
+
+def _masks(tree: Tree, key: str, path: str) -> tuple[str, ...]:
+    """Mask files of an anomalous image; a folder means all images in it."""
+    mask = _key(path) if path else None
+    if mask and tree.has_file(mask):
+        return (mask,)
+    if mask and tree.has_folder(mask):
+        files = tuple(below(mask, name) for name in tree.listing(mask).files if is_image(name))
+        if files:
+            return files
+    if not path:
+        why = "has no mask"
+    elif mask is None:
+        why = f"has a mask {path!r} outside the data set's folder"
+    else:
+        why = f"has a mask {path!r} that is not there"
+    tree.findings.add(
+        "warning", key, f"{key} {why}; it counts for image metrics only.", kind=why.split("'")[0]
+    )
+    return ()
