@@ -12,7 +12,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from core import console
@@ -34,6 +33,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object as t
 RunId = Annotated[str, typer.Argument(help="a run id, or the beginning of one")]
 
 
+WrongArguments: Any = typer.BadParameter.__base__
+"""What typer raises for any wrong argument; it has no public name of its own."""
+
+
 class Kind(StrEnum):
     """What `list` lists."""
 
@@ -49,14 +52,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         result = app(args=given, standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.ctx.get_help() if error.ctx else error)
-        return 2
-    except click.UsageError as error:
+    except WrongArguments as error:
         return _fail(error.format_message(), 2, given)
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         return stop.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return _fail("Interrupted.", 1, given)
     except FlawscopeError as error:
         return _fail(str(error), error.exit_status, given)

@@ -6,6 +6,7 @@ import json
 import time
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -110,6 +111,8 @@ def follow(workspace: Workspace, started: list[RunDirectory], as_json: bool) -> 
         if result.get("error"):
             err.print(f"{result['run_id']}: {result['error']}", highlight=False)
     out.print(_means(started))
+    for run in started:
+        out.print(f"[dim]{run.path}[/]", highlight=False, soft_wrap=True)
     if as_json:
         print(json.dumps(results[0] if len(results) == 1 else {"runs": results}, allow_nan=False))
     return 0 if good else 1
@@ -153,18 +156,23 @@ def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _means(shown: list[RunDirectory]) -> Table:
-    table = Table(title="Mean over classes, exact metrics", title_justify="left")
-    table.add_column("run", overflow="fold")
-    table.add_column("method")
+def _metric_table(title: str, first: str) -> Table:
+    """An empty table: one name, then the nine metrics; fits 80 columns."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column(first, overflow="fold")
     for metric in NINE:
-        table.add_column(metric.replace("_", "\n"), justify="right")
-    table.add_column("seconds", justify="right")
+        level, _, name = metric.rpartition("_")
+        table.add_column(f"{level}\n{name}", justify="right", no_wrap=True)
+    return table
+
+
+def _means(shown: list[RunDirectory]) -> Table:
+    table = _metric_table("Mean over classes, exact metrics", "method")
+    table.add_column("s", justify="right", no_wrap=True)
     for run in shown:
         values = metric_values(run).get(MEAN, {}) if run.has(RunDirectory.METRICS) else {}
         seconds = run.status().facts.get("seconds")
         table.add_row(
-            run.run_id,
             run.record().config.method,
             *[_cell(values.get(metric)) for metric in NINE],
             "-" if seconds is None else f"{seconds:.0f}",
@@ -282,10 +290,7 @@ def show(workspace: Workspace, run_id: str, as_json: bool) -> int:
 
 def by_class(title: str, values: dict[str, dict[str, float | None]]) -> Table:
     """Classes down, the nine metrics across."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("class")
-    for metric in NINE:
-        table.add_column(metric.replace("_", "\n"), justify="right")
+    table = _metric_table(title, "class")
     for name in sorted(values, key=lambda name: (name == MEAN, name)):
         table.add_row(name, *[_cell(values[name].get(metric)) for metric in NINE])
     return table

@@ -27,9 +27,12 @@ def last_json(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
     [
         (["run", "--method", "rd"], "--data"),
         (["run", "--data", "demo", "--method", "patchcor"], "Did you mean 'patchcore'?"),
-        (["run", "--data", "demo", "--method", "rd", "--size", "many"], "many"),
+        (["run", "--data", "demo", "--method", "rd", "--size", "many"], "--size"),
         (["run", "--data", "demo", "--method", "rd", "--size", "8"], "size came as 8"),
-        (["run", "--data", "demo", "--method", "rd", "--setting", "both"], "setting came as 'both'"),
+        (
+            ["run", "--data", "demo", "--method", "rd", "--setting", "both"],
+            "setting came as",
+        ),
         (["run", "--data", "demo", "--method", "rd", "--set", "speed"], "expected key=value"),
         (["run", "--data", "demo", "--method", "rd", "--set", "speed=1"], "no setting 'speed'"),
         (["show", "nothing"], "no run 'nothing'"),

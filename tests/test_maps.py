@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from core import maps
 from core.errors import UsageError
-from core.types import MapRule, Prediction
+from core.types import MapRule, RawPrediction
 
 
 @pytest.mark.parametrize("sigma", [0.5, 1.0, 4.0])
@@ -39,12 +39,17 @@ def test_image_scores_by_hand() -> None:
 
 
 def test_finish_takes_the_methods_scores_only_when_the_rule_says_so() -> None:
-    raw = Prediction(torch.rand(2, 8, 8), torch.tensor([5.0, 6.0]))
+    raw = RawPrediction((torch.rand(2, 8, 8),), torch.tensor([5.0, 6.0]))
     own = maps.finish(raw, MapRule(sigma=0.0, score="method"), 16)
-    assert own.scores_B is not None and own.scores_B.tolist() == [5.0, 6.0]
+    assert own.scores_B.tolist() == [5.0, 6.0]
     assert own.maps_BHW.shape == (2, 16, 16) and own.maps_BHW.dtype == torch.float32
     top = maps.finish(raw, MapRule(sigma=0.0), 16)
-    assert top.scores_B is not None
     torch.testing.assert_close(top.scores_B, own.maps_BHW.amax((1, 2)))
     with pytest.raises(UsageError, match="gave none"):
-        maps.finish(Prediction(raw.maps_BHW), MapRule(score="method"), 16)
+        maps.finish(RawPrediction(raw.levels_BHW), MapRule(score="method"), 16)
+
+
+def test_levels_are_averaged_at_the_final_size() -> None:
+    levels = (torch.full((1, 2, 2), 1.0), torch.full((1, 8, 8), 4.0))
+    final = maps.finish(RawPrediction(levels), MapRule(sigma=0.0), 8)
+    assert final.maps_BHW.unique().tolist() == [2.5]

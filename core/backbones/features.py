@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from core.backbones.weights import RANDOM, Weights, by_position, load
 from core.errors import UsageError
+from core.seeding import derive
 
 
 class FeatureExtractor(nn.Module):
@@ -75,7 +76,10 @@ def build(
         UsageError: the network has no such levels, or the file does not fit it.
     """
     architecture = backbone.removesuffix(RANDOM)
-    network = _network(architecture, levels)
+    # From a seed of its own: a resumed run must meet the same random backbone again.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(0, backbone))
+        network = _network(architecture, levels)
     if weights.path is not None:
         _fill(network, architecture, weights)
     if device.type == "cuda":
@@ -86,7 +90,8 @@ def build(
 def _network(architecture: str, levels: tuple[int, ...]) -> nn.Module:
     name = architecture.split(".")[0]
     try:
-        whole = timm.create_model(name, features_only=True, pretrained=False)
+        with torch.device("meta"):
+            whole = timm.create_model(name, features_only=True, pretrained=False)
         strides = [int(stride) for stride in whole.feature_info.reduction()]
         indices = tuple(strides.index(stride) for stride in levels)
         made: nn.Module = timm.create_model(
@@ -102,7 +107,8 @@ def _network(architecture: str, levels: tuple[int, ...]) -> nn.Module:
 
 def _fill(network: nn.Module, architecture: str, weights: Weights) -> None:
     """Load the classifier's weights into the part of it that gives features."""
-    classifier = timm.create_model(architecture.split(".")[0], pretrained=False)
+    with torch.device("meta"):
+        classifier = timm.create_model(architecture.split(".")[0], pretrained=False)
     state = classifier_state(classifier, weights)
     wanted = network.state_dict()
     renamed = {name: state.get(name, state.get(name.replace("_", ".", 1))) for name in wanted}

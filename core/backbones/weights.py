@@ -14,6 +14,9 @@ import difflib
 import hashlib
 import os
 import socket
+import threading
+import urllib.parse
+import urllib.request
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +30,6 @@ from core.workspace import Workspace
 
 PACKAGED = "tf_efficientnet_lite0"
 RANDOM = ":random"
-HUB = ("huggingface.co", 443)
 HUB_PATIENCE_SECONDS = 2.0
 HUB_FILE = "model.safetensors"
 
@@ -124,11 +126,17 @@ def load(weights: Weights) -> dict[str, Tensor]:
         UsageError: the file does not hold the network's tensors.
     """
     assert weights.path is not None
-    if weights.path.suffix == ".safetensors":
-        from safetensors.torch import load_file
+    try:
+        if weights.path.suffix == ".safetensors":
+            from safetensors.torch import load_file
 
-        return dict(load_file(weights.path))
-    state = torch.load(weights.path, map_location="cpu", weights_only=True)
+            return dict(load_file(weights.path))
+        state = torch.load(weights.path, map_location="cpu", weights_only=True)
+    except Exception as error:  # each format has errors of its own
+        raise UsageError(
+            f"{weights.path} cannot be read as a weight file ({type(error).__name__}); use a "
+            ".safetensors file or a .pth file that holds tensors only."
+        ) from error
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise UsageError(f"{weights.path} does not hold a plain table of tensors; convert it.")
     return state
@@ -167,16 +175,42 @@ def hub_reachable() -> bool:
     """Whether the hub answers; asked once a process, two seconds at most."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}:
         return False
+    answers: list[bool] = []
+    # A thread, because looking up a host's name heeds no time limit.
+    asking = threading.Thread(target=lambda: answers.append(_hub_answers()), daemon=True)
+    asking.start()
+    asking.join(HUB_PATIENCE_SECONDS)
+    return answers == [True]
+
+
+def _hub_answers() -> bool:
+    from huggingface_hub import constants
+
+    address = urllib.parse.urlsplit(_proxy(constants.ENDPOINT) or constants.ENDPOINT)
+    port = address.port or (80 if address.scheme == "http" else 443)
     try:
-        with socket.create_connection(HUB, timeout=HUB_PATIENCE_SECONDS):
+        with socket.create_connection((address.hostname or "", port), HUB_PATIENCE_SECONDS):
             return True
     except OSError:
         return False
 
 
-@lru_cache(maxsize=16)
+def _proxy(endpoint: str) -> str | None:
+    """The proxy through which the endpoint is reached, if any."""
+    address = urllib.parse.urlsplit(endpoint)
+    if urllib.request.proxy_bypass(address.hostname or ""):
+        return None
+    return urllib.request.getproxies().get(address.scheme)
+
+
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, hex."""
+    """SHA-256 of a file, hex; computed once a process as long as the file stays the same."""
+    facts = path.stat()
+    return _sha256(path, facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=16)
+def _sha256(path: Path, modified: int, size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

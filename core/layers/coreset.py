@@ -20,13 +20,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+FloatArray = npt.NDArray[np.float32]
 START_ROWS = 10
 CANDIDATES = 4096
-BLOCK = 1 << 20
-"""Elements of one block of distances; small enough to stay in a CPU's cache."""
+BLOCK = {"cpu": 1 << 20, "cuda": 1 << 28}
+"""Elements of one block of distances: on a CPU few enough to stay in its cache."""
 
 
 def greedy_coreset(
@@ -65,10 +68,14 @@ def greedy_coreset(
 
 
 def project(rows_ND: Tensor, dimension: int, generator: torch.Generator | None) -> Tensor:
-    """A random linear map without bias, uniform in +-1/sqrt(D) as torch's Linear starts."""
-    bound = 1.0 / math.sqrt(rows_ND.shape[1])
-    weight = torch.empty(rows_ND.shape[1], dimension).uniform_(-bound, bound, generator=generator)
-    return rows_ND @ weight.to(rows_ND)
+    """The rows under a random linear map without bias, as torch's Linear starts. [N, dimension]"""
+    return rows_ND @ random_map(rows_ND.shape[1], dimension, generator).to(rows_ND)
+
+
+def random_map(width: int, dimension: int, generator: torch.Generator | None) -> Tensor:
+    """Weights of a random linear map, uniform in +-1/sqrt(width). [width, dimension]"""
+    bound = 1.0 / math.sqrt(width)
+    return torch.empty(width, dimension).uniform_(-bound, bound, generator=generator)
 
 
 def covering_radius(rows_ND: Tensor, chosen: Tensor) -> float:
@@ -97,16 +104,22 @@ def _round(
     some = rows_ND[places]
     among_KK = torch.addmm(squared_N[places][None], some, some.T, alpha=-2)
     among_KK += squared_N[places][:, None]
-    distance_K = top.values[:count].clone()
+    picked = _pick(top.values[:count].cpu().numpy(), among_KK.cpu().numpy(), bar, most)
+    return places[torch.tensor(picked, device=places.device)]
+
+
+def _pick(distance_K: FloatArray, among_KK: FloatArray, bar: float, most: int) -> list[int]:
+    """Plain greedy among the candidates down to the bar; numpy, whose small calls cost least."""
+    distance_K = distance_K.copy()
     picked: list[int] = []
     while len(picked) < most:
         farthest = int(distance_K.argmax())
-        if picked and float(distance_K[farthest]) < bar:
+        if picked and distance_K[farthest] < bar:
             break
         picked.append(farthest)
-        torch.minimum(distance_K, among_KK[farthest], out=distance_K)
-        distance_K[picked[-1]] = -torch.inf
-    return places[torch.tensor(picked, device=places.device)]
+        np.minimum(distance_K, among_KK[farthest], out=distance_K)
+        distance_K[farthest] = -np.inf
+    return picked
 
 
 def _sweep(
@@ -115,7 +128,7 @@ def _sweep(
     """Lower every row's distance to what the newly picked rows allow, in place."""
     centres = rows_ND[picked]
     squared_P = squared_N[picked]
-    block = max(256, BLOCK // len(picked))
+    block = max(256, BLOCK.get(rows_ND.device.type, BLOCK["cpu"]) // len(picked))
     for start in range(0, len(rows_ND), block):
         rows = slice(start, start + block)
         near = torch.addmm(squared_P, rows_ND[rows], centres.T, alpha=-2).amin(dim=1)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from core.layers.precision import full_precision
+
 QUERIES = 2048
 BANK = 8192
 
@@ -23,16 +25,18 @@ def nearest(queries_ND: Tensor, bank_MD: Tensor, k: int = 1) -> tuple[Tensor, Te
     Returns:
         squared Euclidean distances [N, k] and row numbers in the bank [N, k].
     """
-    centre_D = bank_MD.mean(dim=0)
-    bank_MD = bank_MD - centre_D
-    half_M = 0.5 * bank_MD.square().sum(dim=1)
     distances, indices = [], []
-    for queries in (queries_ND - centre_D).split(QUERIES):
-        found = _candidates(queries, bank_MD, half_M, k)
-        exact = (queries[:, None] - bank_MD[found]).square().sum(dim=2)
-        exact, order = exact.sort(dim=1, stable=True)
-        distances.append(exact)
-        indices.append(found.gather(1, order))
+    with full_precision(bank_MD.device):
+        # Centred, because the product form cancels worst far from the origin.
+        centre_D = bank_MD.mean(dim=0)
+        centred_MD = bank_MD - centre_D
+        half_M = 0.5 * centred_MD.square().sum(dim=1)
+        for queries in queries_ND.split(QUERIES):
+            found = _candidates(queries - centre_D, centred_MD, half_M, k)
+            exact = (queries[:, None] - bank_MD[found]).square().sum(dim=2)
+            exact, order = exact.sort(dim=1, stable=True)
+            distances.append(exact)
+            indices.append(found.gather(1, order))
     return torch.cat(distances), torch.cat(indices)
 
 

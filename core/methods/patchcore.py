@@ -17,7 +17,7 @@ from torch import Tensor
 
 from core.backbones.features import FeatureExtractor
 from core.config import Config
-from core.layers.coreset import greedy_coreset
+from core.layers.coreset import greedy_coreset, random_map
 from core.layers.neighbours import nearest
 from core.layers.patches import patch_dimension, patch_features
 from core.methods.base import Batch, Method, MethodCard, Report, method
@@ -34,7 +34,9 @@ class PatchCoreConfig(Config):
         default=128, ge=1, description="dimension of the random map the selection works on"
     )
     neighbours: int = Field(default=1, ge=1, le=50, description="nearest rows averaged")
-    dimension: int = Field(default=1024, ge=8, description="length of a patch vector")
+    dimension: int = Field(
+        default=1024, ge=8, multiple_of=2, description="length of a patch vector"
+    )
 
 
 @method("patchcore")
@@ -80,20 +82,26 @@ class PatchCore(Method):
 
     def fit_bank(self, batches: Iterable[Batch], report: Report) -> None:
         """Collect every training patch, keep a greedy coreset of them."""
-        device = self.bank.device
-        patches_ND = torch.cat(
-            [patch_features(batch.features, self.dimension).flatten(0, 2) for batch in batches]
-        )
-        count = max(1, round(self.config.coreset_ratio * len(patches_ND)))
+        device, width = self.bank.device, self.bank.shape[1]
         generator = torch.Generator().manual_seed(torch.initial_seed() % 2**63)
+        projection = self.config.projection
+        weight = random_map(width, projection, generator).to(device) if projection else None
+        patches, reduced = [], []  # batch by batch: only the short vectors are ever joined
+        for batch in batches:
+            rows_ND = patch_features(batch.features, self.dimension).flatten(0, 2)
+            reduced.append(rows_ND if weight is None else rows_ND @ weight)
+            patches.append(_lodged(rows_ND))
+        joined = torch.cat(reduced)
+        del reduced
+        count = max(1, round(self.config.coreset_ratio * len(joined)))
         chosen = greedy_coreset(
-            patches_ND,
+            joined,
             count,
-            projection=self.config.projection,
+            projection=None,
             generator=generator,
-            report=lambda f: report(f, f"choosing {count:,} of {len(patches_ND):,} patches"),
+            report=lambda f: report(f, f"choosing {count:,} of {len(joined):,} patches"),
         )
-        self.bank = patches_ND[chosen].to(device)
+        self.bank = _taken(patches, chosen, device)
 
     def score(self, features: tuple[Tensor, ...]) -> RawPrediction:
         """Squared distance of every patch to its nearest rows of the bank."""
@@ -112,3 +120,23 @@ class PatchCore(Method):
         if held is not None:
             self.bank = torch.empty_like(held, device=self.bank.device)
         super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+
+def _lodged(rows_ND: Tensor) -> Tensor:
+    """The rows where they may wait for the selection: in host memory once the GPU's runs low."""
+    if rows_ND.is_cuda:
+        free, total = torch.cuda.mem_get_info(rows_ND.device)
+        if free < total // 4:
+            return rows_ND.cpu()
+    return rows_ND
+
+
+def _taken(chunks: list[Tensor], chosen: Tensor, device: torch.device) -> Tensor:
+    """Rows of the joined chunks, in the order of `chosen`, without joining them."""
+    taken = torch.empty(len(chosen), chunks[0].shape[1], device=device)
+    first = 0
+    for chunk in chunks:
+        here = ((chosen >= first) & (chosen < first + len(chunk))).nonzero()[:, 0]
+        taken[here] = chunk[(chosen[here] - first).to(chunk.device)].to(device)
+        first += len(chunk)
+    return taken

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from core.backbones.features import FeatureExtractor
 from core.config import Config
 from core.layers.patches import patch_dimension, patch_features
+from core.layers.precision import full_precision
 from core.methods.base import Batch, Method, MethodCard, Plan, method
 from core.types import MapRule, RawPrediction
 
@@ -27,7 +28,9 @@ class SimpleNetConfig(Config):
     )
     margin: float = Field(default=0.5, gt=0, description="score each side has to reach")
     hidden: int = Field(default=1024, ge=8, description="width of the discriminator")
-    dimension: int = Field(default=1536, ge=8, description="length of a patch vector")
+    dimension: int = Field(
+        default=1536, ge=8, multiple_of=2, description="length of a patch vector"
+    )
     adaptor_rate: float = Field(default=1e-4, gt=0, description="learning rate of the adaptor")
     discriminator_rate: float = Field(
         default=2e-4, gt=0, description="learning rate of the discriminator"
@@ -90,10 +93,11 @@ class SimpleNet(Method):
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         """Hinge losses on true and on noisy features, one pass over both (section 3.4)."""
-        true_ND = self.adaptor(patch_features(batch.features, self.dimension).flatten(0, 2))
-        noisy_ND = true_ND + self.config.noise * torch.randn_like(true_ND)
-        score_N = self.discriminator(torch.cat([true_ND, noisy_ND])).float()
-        true_N, noisy_N = score_N.chunk(2)
+        patches_ND = patch_features(batch.features, self.dimension).flatten(0, 2)
+        with full_precision(patches_ND.device):  # bf16 would round the noise away
+            true_ND = self.adaptor(patches_ND)
+            noisy_ND = true_ND + self.config.noise * torch.randn_like(true_ND)
+            true_N, noisy_N = self.discriminator(torch.cat([true_ND, noisy_ND])).chunk(2)
         margin = self.config.margin
         return {
             "normal": (margin - true_N).clamp(min=0).mean(),
