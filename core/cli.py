@@ -10,7 +10,7 @@ import logging
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -214,6 +214,7 @@ def add(
 def estimate(
     data: Annotated[str, typer.Option()],
     method: Annotated[str, typer.Option()],
+    classes: Annotated[str, typer.Option(help="comma-separated; empty: all")] = "",
     setting: Annotated[str, typer.Option()] = "unified",
     size: Annotated[int, typer.Option()] = 256,
     epochs: Annotated[int | None, typer.Option()] = None,
@@ -230,6 +231,7 @@ def estimate(
 
     place = Workspace.locate(workspace)
     values = {"data": data, "method": method, "setting": setting, "size": size}
+    values["classes"] = tuple(name.strip() for name in classes.split(",") if name.strip())
     values |= {"epochs": epochs, "batch_size": batch_size, "device": device}
     found = probe(console.run_config(place, values, set or []), place)
     return console.answer(

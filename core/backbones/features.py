@@ -1,13 +1,14 @@
 """Frozen multi-level features from any timm network that offers `features_only`.
 
 The extractor owns mean and deviation: it takes uint8 RGB and nothing else. It is always in
-evaluation mode, so that an image's features do not depend on the others in the batch. On CUDA it
-runs in bf16 with channels last, on the CPU in float32.
+evaluation mode, so that an image's features do not depend on the others in the batch. It runs
+with channels last, on CUDA in bf16, on the CPU in float32 and a few images at a time.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, cast
 
 import timm
 import torch
@@ -16,6 +17,9 @@ from torch import Tensor, nn
 from core.backbones.weights import RANDOM, Weights, by_position, load
 from core.errors import UsageError
 from core.seeding import derive
+
+CPU_PIXELS = 4 * 256 * 256
+"""Pixels a pass on a CPU: with more, activations leave the cache and cost twice the time."""
 
 
 class FeatureExtractor(nn.Module):
@@ -58,13 +62,38 @@ class FeatureExtractor(nn.Module):
         if images_BCHW.dtype != torch.uint8 or images_BCHW.shape[1] != 3:
             came = f"{images_BCHW.dtype} {tuple(images_BCHW.shape)}"
             raise UsageError(f"images_BCHW came as {came}; expected uint8 [B, 3, H, W].")
-        cuda = images_BCHW.device.type == "cuda"
+        if images_BCHW.device.type == "cuda":
+            return self._part(images_BCHW)
+        height, width = images_BCHW.shape[2:]
+        few = max(1, CPU_PIXELS // (height * width))
+        starts = range(0, max(len(images_BCHW), 1), few)
+        parts = [self._part(images_BCHW[start : start + few]) for start in starts]
+        return tuple(torch.cat(level) for level in zip(*parts, strict=True))
+
+    def _part(self, images_BCHW: Tensor) -> tuple[Tensor, ...]:
         x_BCHW = (images_BCHW.float() / 255 - self.mean_C11) / self.std_C11
-        if cuda:
-            x_BCHW = x_BCHW.to(memory_format=torch.channels_last)
-        with torch.autocast(images_BCHW.device.type, torch.bfloat16, enabled=cuda):
-            levels = self.network(x_BCHW)
+        x_BCHW = x_BCHW.to(memory_format=torch.channels_last)
+        kind = images_BCHW.device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
+            levels = self._levels(x_BCHW)
         return tuple(level.float().contiguous() for level in levels)
+
+    def _levels(self, x_BCHW: Tensor) -> list[Tensor]:
+        side = tuple(x_BCHW.shape[2:])
+        try:
+            levels: list[Tensor] = self.network(x_BCHW)
+        except AssertionError as error:  # how timm's networks refuse a size
+            raise UsageError(
+                f"The backbone {self.tag} does not take images of {side} px: {error}"
+            ) from error
+        for level, channels, stride in zip(levels, self.channels, self.strides, strict=True):
+            expected = (channels, *(math.ceil(length / stride) for length in side))
+            if level.shape[1:] != expected:
+                raise UsageError(
+                    f"The backbone {self.tag} gave a level of shape {tuple(level.shape[1:])} where "
+                    f"{expected} was expected; choose a convolutional network."
+                )
+        return levels
 
 
 def build(
@@ -82,8 +111,7 @@ def build(
         network = _network(architecture, levels)
     if weights.path is not None:
         _fill(network, architecture, weights)
-    if device.type == "cuda":
-        network = network.to(memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last)
     return FeatureExtractor(network, levels, weights).to(device)
 
 
@@ -91,10 +119,10 @@ def _network(architecture: str, levels: tuple[int, ...]) -> nn.Module:
     name = architecture.split(".")[0]
     try:
         with torch.device("meta"):
-            whole = timm.create_model(name, features_only=True, pretrained=False)
+            whole: Any = timm.create_model(name, features_only=True, pretrained=False)
         strides = [int(stride) for stride in whole.feature_info.reduction()]
         indices = tuple(strides.index(stride) for stride in levels)
-        made: nn.Module = timm.create_model(
+        made: Any = timm.create_model(
             name, features_only=True, pretrained=False, out_indices=indices
         )
     except (RuntimeError, AttributeError, ValueError, TypeError) as error:
@@ -102,7 +130,11 @@ def _network(architecture: str, levels: tuple[int, ...]) -> nn.Module:
             f"The backbone {architecture!r} has no feature maps at strides {levels}; choose a "
             "convolutional network such as tf_efficientnet_lite0 or resnet18."
         ) from error
-    return made
+    stages = getattr(made, "_stage_out_idx", None)
+    if stages and getattr(made, "feature_hooks", None) is None:
+        # timm's EfficientNets and MobileNets keep (and run) every stage, wanted or not.
+        made.blocks = made.blocks[: max(stages)]
+    return cast(nn.Module, made)
 
 
 def _fill(network: nn.Module, architecture: str, weights: Weights) -> None:

@@ -223,7 +223,14 @@ def _configuration(name: str) -> dict[str, Any]:
         near = difflib.get_close_matches(architecture, timm.list_models(), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UnknownId(f"There is no backbone {name!r} in timm.{hint}")
-    found = timm.get_pretrained_cfg(name, allow_unregistered=False)
+    try:
+        found: Any = timm.get_pretrained_cfg(name, allow_unregistered=False)
+    except RuntimeError as error:
+        tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
+        raise UnknownId(
+            f"There are no weights {name!r} in timm; {architecture} comes with the tags "
+            f"{', '.join(tags) or 'none'}."
+        ) from error
     return found.to_dict() if found is not None else {"mean": (0.5,) * 3, "std": (0.5,) * 3}
 
 

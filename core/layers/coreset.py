@@ -80,10 +80,11 @@ def random_map(width: int, dimension: int, generator: torch.Generator | None) ->
 
 def covering_radius(rows_ND: Tensor, chosen: Tensor) -> float:
     """Largest distance of a row to its nearest chosen row: what the greedy choice keeps small."""
+    rows_ND = rows_ND - rows_ND.mean(dim=0)
     squared_N = rows_ND.square().sum(dim=1)
     distance_N = torch.full_like(squared_N, torch.inf)
-    for some in chosen.split(1024):
-        _sweep(rows_ND, squared_N, distance_N, some, drop=False)
+    for start in range(0, len(chosen), 1024):
+        _sweep(rows_ND, squared_N, distance_N, chosen[start : start + 1024], drop=False)
     return math.sqrt(max(float(distance_N.max()), 0.0))
 
 

@@ -31,7 +31,8 @@ def nearest(queries_ND: Tensor, bank_MD: Tensor, k: int = 1) -> tuple[Tensor, Te
         centre_D = bank_MD.mean(dim=0)
         centred_MD = bank_MD - centre_D
         half_M = 0.5 * centred_MD.square().sum(dim=1)
-        for queries in queries_ND.split(QUERIES):
+        for start in range(0, len(queries_ND), QUERIES):
+            queries = queries_ND[start : start + QUERIES]
             found = _candidates(queries - centre_D, centred_MD, half_M, k)
             exact = (queries[:, None] - bank_MD[found]).square().sum(dim=2)
             exact, order = exact.sort(dim=1, stable=True)

@@ -105,6 +105,8 @@ class Method(nn.Module, ABC):
     epochs: ClassVar[int] = 100
     batch_size: ClassVar[int] = 16
 
+    extractor: FeatureExtractor
+
     def __init__(self, config: Any, extractor: FeatureExtractor, size: int) -> None:
         """
         Args:

@@ -150,9 +150,11 @@ class RD(Method):
 
     def __init__(self, config: RDConfig, extractor: FeatureExtractor, size: int) -> None:
         super().__init__(config, extractor, size)
-        if size % 32:
-            raise UsageError(f"RD halves the image five times; --size came as {size}, expected a "
-                             "multiple of 32.")  # fmt: skip
+        if size % 32 or size < 64:
+            raise UsageError(
+                f"RD halves the image five times; --size came as {size}, expected a multiple of 32 "
+                "from 64 on."
+            )
         first, second, third = extractor.channels
         self.embedding = OneClassEmbedding((first, second, third))
         self.decoder = Decoder((first, second, third))

@@ -85,7 +85,7 @@ class Fabric(Scene):
 
     def draw(self, defect: Defect | None) -> Array:
         if defect is None:
-            return self._cloth(_Fault()) * self.light
+            return np.asarray(self._cloth(_Fault()) * self.light, dtype=np.float32)
         rng = defect.rng()
         drawn = {
             "broken_thread": self._broken_thread,
@@ -184,12 +184,12 @@ class Fabric(Scene):
         # whole yarns end at the edge, each a little earlier or later than the next
         steps = smooth_rows(2, _YARNS * 2, 0.6, rng) * np.float32(0.14 * radius)
         column, row = np.floor(self.u).astype(np.intp), np.floor(self.v).astype(np.intp)
-        soft = np.float32(0.9)
+        soft = 0.9
         gone_w = smoothstep(soft, -soft, distance + ragged * 0.5 + steps[0][column])
         gone_f = smoothstep(soft, -soft, distance + ragged * 0.5 + steps[1][row])
         cloth = self._cloth(_Fault(gone_warp=gone_w, gone_weft=gone_f))
         lip = np.exp(-((np.maximum(distance, 0.0) / (0.22 * radius + 1.2)) ** 2))
-        cloth = cloth * (1.0 - 0.16 * lip * (distance > 0))
+        cloth = np.asarray(cloth * (1.0 - 0.16 * lip * (distance > 0)), dtype=np.float32)
         hairs = []
         for _ in range(round(radius * 1.1)):
             angle = rng.uniform(0.0, 2 * np.pi)

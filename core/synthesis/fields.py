@@ -17,6 +17,7 @@ from scipy import ndimage
 FRAME = 256.0
 
 Array: TypeAlias = npt.NDArray[np.float32]
+_Value: TypeAlias = npt.NDArray[np.floating] | np.floating | float
 
 
 def grid(size: int) -> tuple[Array, Array]:
@@ -26,13 +27,18 @@ def grid(size: int) -> tuple[Array, Array]:
     return Y, X
 
 
+def rgb(red: float, green: float, blue: float) -> Array:
+    """A colour, float32 [3]."""
+    return np.array([red, green, blue], dtype=np.float32)
+
+
 def smoothstep(low: float, high: float, value: Array) -> Array:
     """0 below `low`, 1 above `high`, a cubic between; falls when `low` is above `high`."""
     t = np.clip((value - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
     return np.asarray(t * t * (3.0 - 2.0 * t), dtype=np.float32)
 
 
-def lerp(a: Array | float, b: Array | float, t: Array | float) -> Array:
+def lerp(a: _Value, b: _Value, t: _Value) -> Array:
     """`a` where t is 0, `b` where it is 1."""
     return np.asarray(a + (b - a) * t, dtype=np.float32)
 

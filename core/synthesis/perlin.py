@@ -84,7 +84,7 @@ def _cells(length: int, cells: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[n
     """Of each pixel of an axis: the cell it lies in, and where in the cell, 0 to below 1."""
     position = np.arange(length) * (cells / length)
     cell = np.minimum(position.astype(np.intp), cells - 1)
-    return cell, position - cell
+    return cell, np.asarray(position - cell, dtype=np.float64)
 
 
 def _fade(s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

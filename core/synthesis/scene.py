@@ -24,6 +24,8 @@ VISIBLE = 5.0
 _SMALLEST = 10.0
 _LARGEST = 0.25
 _ATTEMPTS = 24
+_SAME_DIFFICULTY = 8
+"""Attempts after which a defect too faint for its image is drawn plainer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ def render(
         return Rendered(taken, taken, np.zeros((size, size), dtype=np.bool_))
     smallest = max(4.0, _SMALLEST * (size / FRAME) ** 2)
     for attempt in range(_ATTEMPTS):
-        broken = scene.draw(Defect(kind, difficulty, derive(seed, "defect", attempt)))
+        eased = 1.0 - max(0, attempt - _SAME_DIFFICULTY) / (_ATTEMPTS - _SAME_DIFFICULTY)
+        broken = scene.draw(Defect(kind, difficulty * eased, derive(seed, "defect", attempt)))
         mask = changed(clean, broken, smallest)
         if smallest <= mask.sum() <= _LARGEST * mask.size:
             both = mask if clean.ndim == 2 else mask[:, :, None]
@@ -126,18 +129,22 @@ def changed(clean: Array, broken: Array, smallest: float = 4.0) -> npt.NDArray[n
     if difference.ndim == 3:
         difference = difference.max(axis=2)
     seen = difference > VISIBLE
-    cross = ndimage.generate_binary_structure(2, 2)
+    whole = np.zeros(seen.shape, dtype=np.bool_)
+    if not seen.any():
+        return whole
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    seen = seen[window]
+    eight = ndimage.generate_binary_structure(2, 2)
     padded = np.pad(seen, 2)  # closing at the border must not see the outside as a region
-    closed = ndimage.binary_closing(padded, cross, iterations=1)[2:-2, 2:-2] | seen
-    filled = ndimage.binary_fill_holes(closed)
-    regions, count = ndimage.label(filled, cross)
-    if count == 0:
-        return np.zeros(seen.shape, dtype=np.bool_)
+    closed = ndimage.binary_closing(padded, eight)[2:-2, 2:-2] | seen
+    regions, _ = ndimage.label(ndimage.binary_fill_holes(closed), eight)
     area = np.bincount(regions.ravel(), weights=seen.ravel())
     area[0] = 0.0
     keep = area >= min(max(smallest, 0.02 * area.max()), area.max())
     keep[0] = False
-    return np.asarray(keep[regions])
+    whole[window] = keep[regions]
+    return whole
 
 
 def _expose(scene: Scene, image: Array, seed: int) -> npt.NDArray[np.uint8]:

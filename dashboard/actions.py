@@ -1,0 +1,128 @@
+"""What a person sets going from the Prepare pages: data sets added, runs queued, time measured.
+
+Every function raises only `Refused`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core import demo
+from core.config import RunConfig
+from core.data import catalogue
+from core.data.base import Dataset
+from core.errors import FlawscopeError
+from core.jobs import queue
+from core.listing import HERE
+from core.runs import RunDirectory
+from dashboard.queries import DEMO, workspace
+
+MEASURE_SECONDS = 600.0
+Refused = FlawscopeError
+"""What every action raises; its text is the sentence to show."""
+
+
+def add_data(path: str, name: str | None) -> Dataset:
+    """Register a folder; the answer says what was recognised."""
+    return catalogue.add_dataset(workspace(), Path(path.strip()).expanduser(), name or None)
+
+
+def remove_data(name: str) -> None:
+    """Take a data set off the list; its files stay."""
+    catalogue.remove_dataset(workspace(), name)
+
+
+def make_demo_data() -> None:
+    """Generate the demo data set (some seconds); does nothing when it is there."""
+    catalogue.open_dataset(DEMO, workspace())
+
+
+def run_demo() -> list[str]:
+    """Queue the demo's runs; their ids."""
+    return [run.run_id for run in demo.submit(workspace())]
+
+
+def submit(configs: Sequence[RunConfig]) -> list[str]:
+    """Queue runs in this order; their ids."""
+    return [queue.submit(workspace(), config).run_id for config in configs]
+
+
+def cancel(run_id: str) -> None:
+    queue.cancel(workspace(), run_id)
+
+
+def resume(run_id: str) -> None:
+    queue.resume(workspace(), run_id)
+
+
+def events(run_id: str) -> list[dict[str, Any]]:
+    """The events of a run so far."""
+    return RunDirectory(workspace().runs / run_id).events()
+
+
+def log_tail(run_id: str) -> str:
+    """The end of a run's log."""
+    return RunDirectory(workspace().runs / run_id).log_tail()
+
+
+def measure(config: RunConfig) -> dict[str, Any]:
+    """Probe how long a run would take here, in a process of its own: {"seconds", "basis"}.
+
+    Leaving the page ends the probe.
+    """
+    command = [
+        sys.executable, "-m", "core", "estimate", "--json", "--data", config.data,
+        "--method", config.method, "--setting", config.setting, "--size", str(config.size),
+        "--device", config.device, "--workspace", str(workspace().root),
+    ]  # fmt: skip
+    if config.classes:
+        command += ["--classes", ",".join(config.classes)]
+    if config.epochs:
+        command += ["--epochs", str(config.epochs)]
+    for key, value in config.method_config.items():
+        command += ["--set", f"{key}={json.dumps(value)}"]
+    with _child(command) as child:
+        began = time.monotonic()
+        slot = st.empty()
+        while child.poll() is None:
+            elapsed = time.monotonic() - began
+            if elapsed > MEASURE_SECONDS:
+                raise FlawscopeError("Measuring took over ten minutes; queue the run to find out.")
+            slot.caption(f"Measuring for {elapsed:.0f} s …")  # also notices a closed page
+            time.sleep(0.5)
+        slot.empty()
+        said, complaint = child.communicate()
+    if child.returncode != 0:
+        last = (complaint.strip().splitlines() or ["no reason was given"])[-1]
+        raise FlawscopeError(f"The time could not be measured: {last}")
+    found: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
+    return found
+
+
+@contextmanager
+def _child(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    environment = os.environ | {"PYTHONPATH": str(HERE.parent)}
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    try:
+        yield child
+    finally:
+        if child.poll() is None:
+            child.kill()
+        child.wait()

@@ -1,0 +1,295 @@
+"""Figures: pure functions from frames to plotly, one look for all.
+
+Backgrounds are transparent and grid lines translucent; the colour of text comes from streamlit's
+theme, so that one figure serves light and dark. Lines carry their name at their end where there is
+room; colours of methods are those of every other page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboard import theme
+from dashboard.chart_parts import (
+    AXIS,
+    DASHES,
+    GUIDE,
+    LINES,
+    blank,
+    line_colour,
+    line_label,
+    rgba,
+    safe,
+    split,
+)
+
+
+def roc(curves: pd.DataFrame, labels: Mapping[str, str] | None = None) -> go.Figure:
+    """ROC curves. Columns x (false-alarm rate), y (found rate), threshold; optionally run_id,
+    class_name, method, label: one line for each of their combinations."""
+    figure = _curves(curves, labels, "share of normals called anomalous", "share found", "found",
+                     "false alarms")  # fmt: skip
+    figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line={"color": GUIDE, "dash": "dot",
+                     "width": 1}, layer="below")  # fmt: skip
+    return figure
+
+
+def pr(curves: pd.DataFrame, labels: Mapping[str, str] | None = None) -> go.Figure:
+    """Precision against recall. Columns as for `roc`: x recall, y precision."""
+    return _curves(curves, labels, "recall: share found", "precision: alarms that are right",
+                   "right alarms", "found")  # fmt: skip
+
+
+def pro(
+    curves: pd.DataFrame, labels: Mapping[str, str] | None = None, limit: float = 0.3
+) -> go.Figure:
+    """Per-region overlap against the false-alarm rate of pixels, drawn to `limit` (AU-PRO's)."""
+    figure = _curves(
+        curves, labels, "share of normal pixels called anomalous",
+        "mean share of each region found", "of each region", "false alarms",
+    )  # fmt: skip
+    return figure.update_xaxes(range=[0, limit])
+
+
+def _curves(
+    curves: pd.DataFrame, labels: Mapping[str, str] | None, x: str, y: str, y_word: str,
+    x_word: str,
+) -> go.Figure:  # fmt: skip
+    figure = blank(x, y)
+    figure.update_xaxes(range=[0, 1.02], tickformat=".0%")
+    figure.update_yaxes(range=[0, 1.01], tickformat=".0%")
+    lines = split(curves)
+    for i, (names, points) in enumerate(lines):
+        label = line_label(names, labels)
+        colour = line_colour(names, i)
+        if "position" in points:
+            points = points.sort_values("position")
+        at = points["threshold"] if "threshold" in points else pd.Series(np.nan, points.index)
+        figure.add_scatter(
+            x=points["x"], y=points["y"], mode="lines", name=label,
+            line={"color": colour, "width": 2, "dash": DASHES[i // len(LINES) % len(DASHES)]},
+            customdata=[_threshold_words(value) for value in at],
+            hovertemplate=f"{f'<b>{safe(label)}</b><br>' if label else ''}%{{y:.1%}} {y_word}"
+            f"<br>%{{x:.2%}} {x_word}%{{customdata}}<extra></extra>",
+        )  # fmt: skip
+    named = [name for name, _ in lines if line_label(name, labels)]
+    figure.update_layout(showlegend=len(named) > 1)
+    return figure
+
+
+def _threshold_words(value: float | None) -> str:
+    return "" if value is None or value != value else f"<br>at threshold {value:.4g}"
+
+
+def score_histogram(
+    normal: pd.DataFrame, anomalous: pd.DataFrame, thresholds: Mapping[str, float] | None = None
+) -> go.Figure:
+    """Image scores of normal and anomalous samples, with thresholds as named lines.
+
+    Args:
+        normal, anomalous: x (score) and y (count), as the curves score_hist_*; equal steps of x.
+        thresholds: name -> score; "oracle" and "held out" are written as they are.
+    """
+    figure = blank("image score", "images")
+    for name, frame, colour in (
+        ("normal", normal, theme.NORMAL), ("anomalous", anomalous, theme.ANOMALOUS),
+    ):  # fmt: skip
+        if frame.empty:
+            continue
+        frame = frame.sort_values("x")
+        figure.add_scatter(
+            x=frame["x"], y=frame["y"], name=name, mode="lines", line_shape="hvh", fill="tozeroy",
+            line={"color": colour, "width": 1.5}, fillcolor=rgba(colour, 0.42),
+            hovertemplate=f"%{{y:.0f}} {name}<br>around score %{{x:.4g}}<extra></extra>",
+        )  # fmt: skip
+        top = frame.iloc[int(frame["y"].to_numpy().argmax())]
+        figure.add_annotation(
+            x=top["x"], y=top["y"], text=name, showarrow=False, yshift=10, font_color=colour
+        )
+    ordered = sorted((thresholds or {}).items(), key=lambda item: item[1])
+    for i, (name, at) in enumerate(ordered):
+        figure.add_vline(x=at, line={"color": GUIDE, "width": 1.5, "dash": DASHES[i % 4]})
+        figure.add_annotation(
+            x=at, y=1.0, yref="paper", text=f"{safe(name)} {at:.4g}", showarrow=False,
+            xanchor="left", xshift=4, yshift=-14 * i, yanchor="top",
+        )  # fmt: skip
+    figure.update_layout(showlegend=False)
+    return figure.update_yaxes(rangemode="tozero")
+
+
+def loss_lines(losses: pd.DataFrame) -> go.Figure:
+    """Training losses. Columns epoch, loss (name), value; optionally model (one line each)."""
+    figure = blank("epoch", "loss")
+    models = losses["model"].nunique() if "model" in losses else 1
+    keys = [key for key in ("model", "loss") if key in losses]
+    ends = []
+    for i, (names, points) in enumerate(losses.groupby(keys, sort=False)):
+        found = dict(zip(keys, names if isinstance(names, tuple) else (names,), strict=True))
+        parts = [found["model"]] if models > 1 else []
+        if losses["loss"].nunique() > 1 or models == 1:
+            parts.append(found["loss"])
+        label = ", ".join(str(part).replace("_", " ") for part in parts)
+        points = points.sort_values("epoch")
+        colour = LINES[i % len(LINES)]
+        figure.add_scatter(
+            x=points["epoch"], y=points["value"], name=label,
+            mode="lines+markers" if len(points) < 15 else "lines",
+            line={"color": colour, "width": 2, "dash": DASHES[i // len(LINES) % 4]},
+            marker={"size": 5},
+            hovertemplate=f"<b>{safe(label)}</b> %{{y:.4g}}<br>epoch %{{x}}<extra></extra>",
+        )  # fmt: skip
+        ends.append((points["epoch"].iloc[-1], points["value"].iloc[-1], label, colour))
+    few = len(ends) <= 3
+    for x, y, label, colour in ends if few else ():
+        figure.add_annotation(x=x, y=y, text=safe(label), showarrow=False, xanchor="left",
+                              xshift=6, font_color=colour)  # fmt: skip
+    longest = max((len(end[2]) for end in ends), default=0)
+    figure.update_layout(showlegend=not few, height=240, margin_r=20 + 7 * longest if few else 12)
+    return figure.update_xaxes(tickformat="d")
+
+
+def difference_bars(differences: pd.DataFrame, label_a: str, label_b: str) -> go.Figure:
+    """A minus B by class, sorted, with whiskers.
+
+    Columns class_name, a, b, difference, low, high (ends of the difference's interval, or NaN).
+    """
+    frame = differences.sort_values("difference").reset_index(drop=True)
+    figure = blank("", "")
+    better = [theme.TOKENS["accent"][0] if d >= 0 else "#d55e00" for d in frame["difference"]]
+    open_ = (frame["low"] <= 0) & (frame["high"] >= 0) | frame["low"].isna() | frame["high"].isna()
+    words = [
+        "" if pd.isna(low) or pd.isna(high) else f"<br>95 % interval {low:+.3f} to {high:+.3f}"
+        for low, high in zip(frame["low"], frame["high"], strict=True)
+    ]
+    words = [
+        text + ("<br>the order is open" if is_open and text else "")
+        for text, is_open in zip(words, open_, strict=True)
+    ]
+    figure.add_bar(
+        y=[str(name).replace("_", " ") for name in frame["class_name"]], x=frame["difference"],
+        orientation="h",
+        marker={
+            "color": [rgba(c, 0.35 if o else 0.9) for c, o in zip(better, open_, strict=True)]
+        },
+        error_x={
+            "type": "data", "array": frame["high"] - frame["difference"],
+            "arrayminus": frame["difference"] - frame["low"], "thickness": 1.5, "width": 4,
+            "color": GUIDE,
+        },
+        customdata=np.stack([frame["a"], frame["b"], np.asarray(words, object)], axis=1),
+        hovertemplate=f"<b>%{{y}}</b><br>{safe(label_a)} %{{customdata[0]:.3f}}<br>"
+        f"{safe(label_b)} %{{customdata[1]:.3f}}<br>"
+        "difference %{x:+.3f}%{customdata[2]}<extra></extra>",
+    )  # fmt: skip
+    figure.add_vline(x=0, line={"color": AXIS, "width": 1})
+    figure.add_annotation(x=0, y=1, xref="x", yref="paper", text=f"{safe(label_b)} better  ",
+                          showarrow=False, xanchor="right", yanchor="bottom")  # fmt: skip
+    figure.add_annotation(x=0, y=1, xref="x", yref="paper", text=f"  {safe(label_a)} better",
+                          showarrow=False, xanchor="left", yanchor="bottom")  # fmt: skip
+    ends = np.abs(frame[["difference", "low", "high"]].to_numpy(float))
+    reach = float(np.nanmax(ends, initial=0))
+    reach = max(reach * 1.12, 0.02)
+    figure.update_xaxes(range=[-reach, reach], tickformat="+.2f")
+    figure.update_yaxes(showgrid=False, automargin=True)
+    return figure.update_layout(
+        height=max(180, 84 + 34 * len(frame)), showlegend=False, margin_t=30, bargap=0.45
+    )
+
+
+def scatter_cases(
+    cases: pd.DataFrame,
+    label_a: str,
+    label_b: str,
+    threshold_a: float | None = None,
+    threshold_b: float | None = None,
+) -> go.Figure:
+    """Scores of A against scores of B, one mark a case, by truth; thresholds as lines.
+
+    Columns key, label (0 normal, 1 anomalous), anomaly_type, score_a, score_b.
+    """
+    figure = blank(f"score of {safe(label_a)}", f"score of {safe(label_b)}")
+    for truth, name, colour, symbol in (
+        (0, "normal", theme.NORMAL, "circle-open"), (1, "anomalous", theme.ANOMALOUS, "diamond"),
+    ):  # fmt: skip
+        mine = cases[cases["label"] == truth]
+        draw = figure.add_scattergl if len(cases) > 3000 else figure.add_scatter
+        draw(
+            x=mine["score_a"], y=mine["score_b"], mode="markers", name=name,
+            marker={"color": rgba(colour, 0.8), "size": 7, "symbol": symbol,
+                    "line": {"color": colour, "width": 1}},
+            customdata=mine[["key", "anomaly_type"]].map(safe).to_numpy(),
+            hovertemplate=f"<b>%{{customdata[0]}}</b><br>%{{customdata[1]}}<br>{safe(label_a)} "
+            f"%{{x:.4g}}<br>{safe(label_b)} %{{y:.4g}}<extra></extra>",
+        )  # fmt: skip
+    if threshold_a is not None:
+        figure.add_vline(x=threshold_a, line={"color": GUIDE, "width": 1.2, "dash": "dash"})
+    if threshold_b is not None:
+        figure.add_hline(y=threshold_b, line={"color": GUIDE, "width": 1.2, "dash": "dash"})
+    return figure.update_layout(showlegend=True, height=360)
+
+
+def accuracy_speed(frame: pd.DataFrame, title: str) -> go.Figure:
+    """Quality against images a second (log scale), with the Pareto front.
+
+    Columns method, label, images_per_second, value; optionally low, high.
+    """
+    figure = blank("images a second", title)
+    front = pareto(frame["images_per_second"].to_numpy(), frame["value"].to_numpy())
+    if len(front) > 1:
+        best = frame.iloc[front]
+        figure.add_scatter(
+            x=best["images_per_second"], y=best["value"], mode="lines", hoverinfo="skip",
+            line={"color": GUIDE, "dash": "dot", "width": 1.2},
+        )  # fmt: skip
+    spread = "low" in frame and "high" in frame
+    rates = frame["images_per_second"].to_numpy(float)
+    middle = np.sqrt(rates.min() * rates.max()) * 1.0001 if len(rates) else 0.0
+    for _, row in frame.iterrows():
+        colour = theme.method_colour(str(row["method"]))
+        known = spread and not (pd.isna(row["low"]) or pd.isna(row["high"]))
+        interval = f"<br>{row['low']:.3f} to {row['high']:.3f}" if known else ""
+        figure.add_scatter(
+            x=[row["images_per_second"]], y=[row["value"]], mode="markers+text",
+            marker={"color": colour, "size": 13}, text=[safe(row["label"])],
+            textposition="middle right" if row["images_per_second"] < middle else "middle left",
+            error_y={
+                "type": "data", "array": [row["high"] - row["value"]],
+                "arrayminus": [row["value"] - row["low"]], "thickness": 1.2, "width": 4,
+                "color": rgba(colour, 0.5),
+            } if known else None,
+            hovertemplate=f"<b>{safe(row['label'])}</b><br>{safe(title)} %{{y:.3f}}{interval}<br>"
+            "%{x:.3g} images a second<extra></extra>",
+        )  # fmt: skip
+    if len(rates):
+        low, high = np.log10(rates.min()), np.log10(rates.max())
+        room = max(0.25, 0.18 * (high - low))
+        steps = [a * 10.0**k for k in range(-3, 7) for a in (1, 2, 5)]
+        shown = [step for step in steps if low - room <= np.log10(step) <= high + room]
+        figure.update_xaxes(
+            type="log", range=[low - room, high + room], tickvals=shown,
+            ticktext=[f"{step:,g}" for step in shown],
+        )  # fmt: skip
+        ends = frame[["value", *(["low", "high"] if spread else [])]].to_numpy(float)
+        bottom, top = np.nanmin(ends), np.nanmax(ends)
+        margin = max(0.01, 0.16 * (top - bottom))
+        figure.update_yaxes(range=[bottom - margin, top + 1.6 * margin])
+    return figure.update_layout(showlegend=False)
+
+
+def pareto(speed_N: Any, value_N: Any) -> list[int]:
+    """Positions of points that no other beats in one respect without losing in the other.
+
+    By rising speed; of equal points the first stays.
+    """
+    speed, value = np.asarray(speed_N, float), np.asarray(value_N, float)
+    best, kept = -np.inf, []
+    for i in np.lexsort((np.arange(len(speed)), -value, -speed)):
+        if value[i] > best:
+            best = value[i]
+            kept.append(int(i))
+    return kept[::-1]

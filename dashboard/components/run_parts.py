@@ -1,0 +1,205 @@
+"""The parts of the Run page: facts, table by class, curves, recall by type, settings, problems."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from urllib.parse import urlencode
+
+import pandas as pd
+import streamlit as st
+
+from core.console import duration
+from core.types import MEAN
+from dashboard import boards, casefile, charts, queries, results
+from dashboard.boards import Cell
+from dashboard.components import cards, grids
+from dashboard.results import Live, Source
+
+CURVES = {
+    "roc": "Image ROC", "pr": "Image precision and recall", "pixel_roc": "Pixel ROC",
+    "pixel_pr": "Pixel precision and recall", "pro": "Region overlap (PRO)",
+}  # fmt: skip
+
+
+def all_labels(source: Source) -> dict[str, str]:
+    """{run id: label} of every run, finished ones first; others carry their state."""
+    titles = queries.method_titles()
+    finished = results.runs(source)
+    labels = {}
+    for run, label in casefile.run_labels(finished, titles).items():
+        data = finished.loc[finished["run_id"] == run, "dataset"].iloc[0]
+        labels[run] = f"{label} on {data}"
+    for look in queries.runs():
+        if look.run_id not in labels:
+            title = titles.get(look.method, look.method)
+            seed = look.record.config.seed
+            labels[look.run_id] = f"{title}, seed {seed} on {look.data} ({look.status.state})"
+    return labels
+
+
+def header(live: Live) -> None:
+    """One dim line of facts."""
+    config, resolved, facts = live.record.config, live.record.resolved, live.status.facts
+    data = resolved.get("dataset", {})
+    backbone = resolved.get("backbone")
+    weights = "pretrained" if resolved.get("weights", {}).get("pretrained") else "random weights"
+    parts = [
+        f"{data.get('name', config.data)}: "
+        f"{', '.join(data.get('classes', config.classes)) or 'all classes'}",
+        f"{config.setting}, {config.protocol}",
+        f"seed {config.seed}",
+        f"{config.size} px",
+        f"{backbone} ({weights})" if backbone else "",
+        f"on {resolved.get('device', config.device)}",
+        f"{duration(facts['seconds'])} in all" if facts.get("seconds") else "",
+        f"{boards.speed(facts['images_per_second'])} images/s"
+        if facts.get("images_per_second")
+        else "",
+        live.record.created_at[:16].replace("T", " "),
+    ]
+    line = " · ".join(part.replace("_", " ") for part in parts if part)
+    grids.show(f'<div class="us-line">{escape(line)}</div>')
+
+
+def not_succeeded(live: Live) -> None:
+    """What to say of a run that waits, works, failed or was cancelled."""
+    status, run_id = live.status, live.record.run_id
+    if status.state in ("failed", "cancelled"):
+        kept = "Its settings and its log are kept."
+        if (live.directory.path / live.directory.CHECKPOINT).exists():
+            kept = "Its settings, its log and what it had trained are kept."
+        what = status.error or f"The run was {status.state}."
+        cards.failure(what, kept, "Open it under Jobs to read the log, or resume it there.")
+    else:
+        words = {"queued": "This run waits for its turn.", "running": "This run is at work."}
+        cards.empty(
+            words[status.state],
+            "Its results by class, its curves and its cases will be here once it has ended.",
+            "jobs",
+            f"Watch run {run_id[-4:]}",
+        )
+
+
+def class_table(source: Source, run_id: str, metrics: pd.DataFrame) -> None:
+    """Classes down, the nine metrics across; each class links to its cases."""
+    qualities = results.qualities()
+    by_place = metrics.set_index(["class_name", "metric"]).rename(
+        columns={"ci_low": "low", "ci_high": "high"}
+    )
+    names = [name for name in sorted(metrics["class_name"].unique()) if name != MEAN]
+    rows: list[list[Cell | str]] = []
+    for name in [*names, *([MEAN] if len(names) > 1 else [])]:
+        query = urlencode({"run": run_id, "class": name})
+        label = escape(name.replace("_", " "))
+        first = f'<a href="inspect?{escape(query)}" target="_self">{label}</a>'
+        cells: list[Cell | str] = [f"<b>{label} over classes</b>" if name == MEAN else first]
+        for metric in qualities:
+            place = (name, metric)
+            cell = boards.metric_cell(by_place.loc[place] if place in by_place.index else None)
+            cells.append(_heated(cell, metric))
+        rows.append(cells)
+    titles = [metric.title for metric in qualities.values()]
+    st.subheader("By class", help="95 % intervals below the values. A class leads to its cases.")
+    grids.show(f'<div class="us-tight">{grids.plain_html(["Class", *titles], rows)}</div>')
+
+
+def _heated(cell: Cell, metric: str) -> str:
+    """A coloured value with its interval; the reason on hover."""
+    value = None if cell.text == "–" else float(cell.text)
+    below = f'<span class="fs-below">{escape(cell.below)}</span>' if cell.below else ""
+    heat = grids.heat(value, metric, 3)
+    return f'<span title="{escape(cell.help, quote=True)}">{heat}{below}</span>'
+
+
+def curves(source: Source, run_id: str, classes: Sequence[str]) -> None:
+    """Curves and score histogram of one class, with the thresholds."""
+    st.subheader("Curves and thresholds")
+    if not classes:
+        return
+    name = st.segmented_control(
+        "Class", classes, default=classes[0], required=True, label_visibility="collapsed",
+        format_func=lambda one: one.replace("_", " "), key=f"class-{run_id}",
+    )  # fmt: skip
+    points = {curve: results.curves(source, (run_id,), curve, str(name)) for curve in CURVES}
+    left, right = st.columns(2)
+    with left.container(border=True, key="card-left"):
+        _histogram(source, run_id, str(name))
+    known = [curve for curve, frame in points.items() if len(frame)]
+    with right.container(border=True, key="card-right"):
+        chosen = st.segmented_control(
+            "Curve", known, default=known[0] if known else None, required=bool(known),
+            format_func=CURVES.__getitem__, label_visibility="collapsed", key=f"curve-{run_id}",
+        )  # fmt: skip
+        if chosen:
+            draw = {"roc": charts.roc, "pixel_roc": charts.roc, "pro": charts.pro}
+            figure = draw.get(chosen, charts.pr)(points[chosen])
+            st.plotly_chart(figure, key=f"plot-{run_id}", config=grids.PLOT)
+        if "pixel_roc" not in known:
+            st.caption("This class has no masks, so nothing can be said of its pixels.")
+
+
+def _histogram(source: Source, run_id: str, name: str) -> None:
+    normal = results.curves(source, (run_id,), "score_hist_normal", name)
+    anomalous = results.curves(source, (run_id,), "score_hist_anomalous", name)
+    metrics = results.metrics(source, (run_id,))
+    mine = metrics[(metrics["class_name"] == name) & metrics["value"].notna()]
+    lines = {}
+    for metric, word in (
+        ("image_f1max_threshold", "oracle"), ("image_threshold_heldout", "held out"),
+    ):  # fmt: skip
+        for _, row in mine[mine["metric"] == metric].iterrows():
+            lines[word] = float(row["value"])
+    if len(normal) or len(anomalous):
+        figure = charts.score_histogram(normal, anomalous, lines)
+        st.plotly_chart(figure, key=f"histogram-{run_id}", config=grids.PLOT)
+    if "oracle" in lines:
+        st.caption("The oracle threshold was chosen on these same test images: expect less in use.")
+    notes = mine.loc[mine["metric"] == "image_threshold_heldout", "note"].dropna()
+    if len(notes):
+        st.caption(f"Held-out threshold from {notes.iloc[0]}.")
+
+
+def recall(judged: pd.DataFrame) -> None:
+    """Share of each anomaly type that is found at the class's threshold."""
+    from dashboard.casework import by_type
+
+    table = by_type(judged)
+    if table.empty:
+        return
+    oracle = "oracle" if judged["oracle"].any() else "held-out"
+    st.subheader("Found, by kind of flaw", help=f"At the {oracle} threshold of each class.")
+    rows = [
+        [
+            Cell(str(row["anomaly_type"]).replace("_", " ")),
+            Cell(str(row["class_name"]).replace("_", " ")),
+            Cell(f"{row['found']} of {row['cases']}"),
+            Cell(f"{row['recall']:.0%}", f"{row['low']:.0%} to {row['high']:.0%}"),
+        ]
+        for _, row in table.sort_values(["recall", "cases"], ascending=[True, False]).iterrows()
+    ]
+    grids.show(grids.plain_html(["Kind of flaw", "Class", "Found", "Share found"], rows))
+
+
+def problems(source: Source, run_id: str) -> None:
+    """What was wrong with the data."""
+    found = results.problems(source, run_id)
+    if not found:
+        return
+    with st.expander(f"{len(found)} problems found in the data"):
+        grids.show(
+            grids.plain_html(
+                ["What", "Where"], [[Cell(p["message"]), Cell(p["key"])] for p in found[:200]]
+            )
+        )
+
+
+def settings(live: Live) -> None:
+    """Every setting the run was made with, and its versions."""
+    with st.expander("Settings, versions, weights"):
+        config = live.record.config.model_dump(mode="json")
+        resolved = live.record.resolved
+        config["method_config"] = resolved.get("method_config", config["method_config"])
+        st.code(json.dumps({"asked": config, "resolved": resolved}, indent=1, ensure_ascii=False),
+                language="json", height=360)  # fmt: skip

@@ -1,0 +1,106 @@
+"""Parts of the New run page: the choices every run has, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from core.config import RunConfig
+from dashboard import theme
+from dashboard.estimates import Estimate, time_range
+from dashboard.plans import SIZES
+from dashboard.queries import DataLook
+
+SETTING_HELP = (
+    "**unified**: one model for all classes, as in the multi-class benchmark. "
+    "**separate**: one model a class."
+)
+PROTOCOL_HELP = (
+    "**benchmark**: train on all normal pictures; thresholds come from the test set and are marked "
+    "*oracle*. **deployment**: a tenth of the normal training pictures is held out, and thresholds "
+    "come only from them, as they would in a plant or clinic."
+)
+
+
+def common_classes(data: Sequence[DataLook]) -> list[str]:
+    """Classes that every data set has."""
+    sets = [{look.name for look in one.classes} for one in data]
+    return sorted(set.intersection(*sets)) if sets else []
+
+
+def asked(name: str, known: Iterable[str]) -> list[str]:
+    """What the URL preselects (?data=demo&method=rd&method=patchcore), as far as it is known."""
+    options = set(known)
+    return [value for value in dict.fromkeys(st.query_params.get_all(name)) if value in options]
+
+
+def basics() -> dict[str, Any]:
+    """Widgets for setting, protocol, size, epochs, seeds and device; the values by `Plan` field."""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        setting = st.segmented_control(
+            "Setting", ["unified", "separate"], default="unified", required=True, key="setting",
+            help=SETTING_HELP,
+        )  # fmt: skip
+        protocol = st.segmented_control(
+            "Protocol", ["benchmark", "deployment"], default="benchmark", required=True,
+            key="protocol", help=PROTOCOL_HELP,
+        )  # fmt: skip
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        seeds = st.number_input(
+            "Seeds", 1, 20, 1, key="seeds", width=122,
+            help="How often each run is repeated with another random start (seeds 0, 1, 2 …).",
+        )  # fmt: skip
+        size = st.selectbox(
+            "Picture size", SIZES, SIZES.index(256), key="size", width=122,
+            format_func=lambda side: f"{side} px",
+            help="The square each picture is brought to. Larger shows finer flaws and is slower.",
+        )  # fmt: skip
+        epochs = st.number_input(
+            "Epochs", 1, 10_000, None, key="epochs", width=122, placeholder="default",
+            help="Passes over the training pictures. Methods that fill a memory bank need one.",
+        )  # fmt: skip
+        device = st.selectbox(
+            "Device", ["auto", "cpu", "cuda"], key="device", width=122,
+            help="**auto** takes the graphics processor when there is one.",
+        )  # fmt: skip
+    return {
+        "setting": setting, "protocol": protocol, "seeds": int(seeds or 1), "size": size,
+        "epochs": None if epochs is None else int(epochs), "device": device,
+    }  # fmt: skip
+
+
+def headline(count: int, low: float, high: float, unknown: int) -> str:
+    """How many runs and how long, in one sentence."""
+    runs = f"{count} run{'s' * (count != 1)}"
+    after = ", one after another" if count > 1 else ""
+    if unknown == count:
+        return (
+            f"**{runs}{after}.** Nothing like this has run on this machine, so the time is not "
+            "known yet; it can be measured."
+        )
+    if unknown:
+        return (
+            f"**{runs}{after}.** Those with a known time take {time_range(low, high)}; "
+            f"that of {unknown} is not known yet."
+        )
+    return f"**{runs}{after}: about {time_range(low, high)}.**"
+
+
+def lines(
+    configs: Sequence[RunConfig], found: Sequence[Estimate | None], titles: Mapping[str, str]
+) -> None:
+    """One line a data set and method: time and on what it rests."""
+    rows: dict[tuple[str, str], Estimate | None] = {}
+    for config, estimate in zip(configs, found, strict=True):
+        rows.setdefault((config.method, config.data), estimate)
+    html = "".join(
+        f'<div class="fp-plan-line">{theme.dot(method)}<span class="fp-plan-name">'
+        f"{escape(titles.get(method, method))} <small>on {escape(data)}</small></span>"
+        f'<span class="fp-plan-time">{escape(one.words) if one else "not known"}'
+        f"<small>{escape(one.basis) if one else 'no similar run here'}</small></span></div>"
+        for (method, data), one in rows.items()
+    )
+    st.html(html)

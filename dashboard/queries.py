@@ -1,0 +1,262 @@
+"""Where pages get what they show: data sets, methods, runs. Cached, light, never torch.
+
+Caches are keyed by the workspace's root and by what would change the answer (the store's version,
+a folder's times, a status file's time). Actions (add, queue, cancel) are in `dashboard.actions`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core import listing
+from core.data import catalogue
+from core.data.base import Dataset, DatasetCard
+from core.errors import FlawscopeError, RunError
+from core.jobs import queue
+from core.runs import Record, RunDirectory, Status, all_runs
+from core.types import MEAN, Problem, Sample
+from core.workspace import Workspace
+from dashboard import ranking, results
+
+DEMO = "demo"
+ACTIVE = ("running", "queued")
+
+
+def workspace() -> Workspace:
+    """The workspace this dashboard shows: $FLAWSCOPE_WORKSPACE, else ./workspace."""
+    return Workspace.locate()
+
+
+# -- methods ------------------------------------------------------------------------------------
+
+
+def methods() -> list[dict[str, Any]]:
+    """Cards and settings of every method, as `core.listing.describe_methods` gives them."""
+    return listing.methods(workspace())
+
+
+def method_titles() -> dict[str, str]:
+    """Method id -> the name its paper gives it; {} when the methods cannot be listed."""
+    try:
+        return {entry["id"]: entry["title"] for entry in methods()}
+    except FlawscopeError:
+        return {}
+
+
+# -- data sets ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ClassLook:
+    """What a data set holds of one class; `types` counts test images by anomaly type."""
+
+    name: str
+    train: int
+    good: int
+    anomalous: int
+    with_mask: int
+    types: dict[str, int]
+    normal_examples: tuple[Sample, ...]
+    anomalous_examples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DataLook:
+    """A registered data set as the pages show it; `error` says why it cannot be opened."""
+
+    name: str
+    path: Path
+    made: bool
+    error: str | None = None
+    recognised: str = ""
+    card: DatasetCard | None = None
+    classes: tuple[ClassLook, ...] = ()
+    problems: tuple[Problem, ...] = field(default=())
+
+    @property
+    def train(self) -> int:
+        return sum(look.train for look in self.classes)
+
+    @property
+    def test(self) -> int:
+        return sum(look.good + look.anomalous for look in self.classes)
+
+
+def data_names() -> list[str]:
+    """Names of all registered data sets; the demo is always among them."""
+    return [entry.name for entry in catalogue.registered(workspace())]
+
+
+def data_sets() -> list[DataLook]:
+    """Every registered data set, opened where it can be."""
+    return [_look(entry.name, Path(entry.path)) for entry in catalogue.registered(workspace())]
+
+
+def data_set(name: str) -> DataLook | None:
+    """One registered data set; None when there is none of that name."""
+    for entry in catalogue.registered(workspace()):
+        if entry.name == name:
+            return _look(entry.name, Path(entry.path))
+    return None
+
+
+def _look(name: str, path: Path) -> DataLook:
+    if not path.is_dir():
+        if name == DEMO:
+            return DataLook(name, path, made=False, card=_demo_card())
+        gone = f"The folder {path} is gone; put it back, or remove the data set from this list."
+        return DataLook(name, path, made=False, error=gone)
+    return _open(str(workspace().root), name, str(path), folder_stamp(path))
+
+
+@st.cache_data(show_spinner="Opening the data set …", max_entries=64)
+def _open(root: str, name: str, path: str, stamp: int) -> DataLook:
+    try:
+        dataset = catalogue.open_dataset(name, Workspace(Path(root)))
+    except FlawscopeError as error:
+        return DataLook(name, Path(path), made=False, error=str(error))
+    return describe(dataset)
+
+
+def _demo_card() -> DatasetCard:
+    from core.data.demo import CARD
+
+    return CARD
+
+
+def folder_stamp(path: Path) -> int:
+    """Changes when a file appears in or vanishes from the tree; looks at folders alone."""
+    stamps = [path.stat().st_mtime_ns]
+    level = [path]
+    for _ in range(3):  # class / split / type
+        level = [child for folder in level for child in _folders(folder)]
+        stamps += [folder.stat().st_mtime_ns for folder in level]
+    return hash(tuple(stamps))
+
+
+def _folders(path: Path) -> list[Path]:
+    try:
+        return sorted(child for child in path.iterdir() if child.is_dir())
+    except OSError:
+        return []
+
+
+def describe(dataset: Dataset, examples: int = 6) -> DataLook:
+    """Counts and example pictures by class."""
+    by_class: dict[str, list[Sample]] = {}
+    for sample in dataset.samples:
+        by_class.setdefault(sample.class_name, []).append(sample)
+    looks = tuple(_class_look(name, by_class[name], examples) for name in sorted(by_class))
+    return DataLook(
+        dataset.name, dataset.root, True, None, dataset.recognised, dataset.card, looks,
+        dataset.problems,
+    )  # fmt: skip
+
+
+def _class_look(name: str, samples: list[Sample], examples: int) -> ClassLook:
+    test = [sample for sample in samples if sample.split == "test"]
+    train = [sample for sample in samples if sample.split != "test"]
+    bad = [sample for sample in test if sample.label]
+    return ClassLook(
+        name=name,
+        train=len(train),
+        good=len(test) - len(bad),
+        anomalous=len(bad),
+        with_mask=sum(bool(sample.masks) for sample in bad),
+        types=dict(Counter(sample.anomaly_type for sample in bad)),
+        normal_examples=tuple(train[:examples]),
+        anomalous_examples=_spread(bad, examples),
+    )
+
+
+def _spread(samples: list[Sample], count: int) -> tuple[Sample, ...]:
+    """Up to `count` samples that take turns over the anomaly types."""
+    by_type: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_type.setdefault(sample.anomaly_type, []).append(sample)
+    chosen: list[Sample] = []
+    turn = 0
+    while len(chosen) < min(count, len(samples)):
+        chosen += [members[turn] for members in by_type.values() if turn < len(members)]
+        turn += 1
+    return tuple(chosen[:count])
+
+
+# -- runs ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RunLook:
+    """A run as its directory tells it now."""
+
+    record: Record
+    status: Status
+
+    @property
+    def run_id(self) -> str:
+        return self.record.run_id
+
+    @property
+    def method(self) -> str:
+        return self.record.config.method
+
+    @property
+    def data(self) -> str:
+        named = self.record.resolved.get("dataset", {}).get("name")
+        return str(named or Path(self.record.config.data).name)
+
+
+def runs(newest: int | None = None) -> list[RunLook]:
+    """Runs as they stand on disk, newest first; damaged directories are left out."""
+    folders = [run.path for run in reversed(all_runs(workspace()))]
+    found = (look_at(path) for path in folders[:newest])
+    return [look for look in found if look]
+
+
+def run(run_id: str) -> RunLook | None:
+    """One run by its full id."""
+    path = workspace().runs / Path(run_id).name
+    return look_at(path) if (path / RunDirectory.CONFIG).exists() else None
+
+
+def look_at(path: Path) -> RunLook | None:
+    """A run directory; ended ones are read once."""
+    try:
+        stamp = (path / RunDirectory.STATUS).stat().st_mtime_ns
+        look = _read_run(path, stamp, (path / RunDirectory.CONFIG).stat().st_mtime_ns)
+        if look.status.state == "running":  # its process may be gone
+            return RunLook(look.record, RunDirectory(path).status())
+        return look
+    except (RunError, OSError):
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _read_run(path: Path, status_stamp: int, config_stamp: int) -> RunLook:
+    directory = RunDirectory(path)
+    return RunLook(directory.record(), directory.stored_status())
+
+
+def means(run_ids: tuple[str, ...], metric: str) -> dict[str, tuple[float, str]]:
+    """{run id: (mean over classes, interval as text)} of one metric, for runs that have it."""
+    rows = results.metrics(results.source(), run_ids)
+    rows = rows[(rows["class_name"] == MEAN) & (rows["metric"] == metric) & rows["value"].notna()]
+    found: dict[str, tuple[float, str]] = {}
+    for _, row in rows.iterrows():
+        low, high = ranking.number(row["ci_low"]), ranking.number(row["ci_high"])
+        interval = "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+        found[str(row["run_id"])] = (float(row["value"]), interval)
+    return found
+
+
+def queue_order(looks: list[RunLook]) -> dict[str, int]:
+    """{run id: place in line, 1 = next} of those that wait."""
+    place = workspace().runs
+    pairs = ((RunDirectory(place / look.run_id), look.status) for look in looks)
+    return {run.run_id: n for n, run in enumerate(queue.in_order(pairs), start=1)}

@@ -1,0 +1,118 @@
+"""Filters that live in the address bar: every view has a URL that restores it.
+
+A filter is a compact picker; its query parameter holds the option itself. (Streamlit's own
+`bind="query-params"` writes what the option is called, so a link would break with its label.)
+What the address asks for and the options do not hold is dropped, so that an old link opens the
+page with its default instead of failing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import streamlit as st
+
+_SEEN = "fs-address-"
+"""Session key that holds what the address said at the last look, by parameter."""
+
+
+@contextmanager
+def filters(title: str) -> Iterator[None]:
+    """The page's title and, in the same row, the pickers made inside the block."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="fs-filters"):
+        st.title(title, width="content", anchor=False)
+        yield
+
+
+def pick(
+    name: str,
+    options: Sequence[str],
+    *,
+    label: str,
+    words: Mapping[str, str] | None = None,
+    help: str | None = None,
+    default: str | None = None,
+    always: bool = False,
+) -> str:
+    """One of `options`, kept in the URL as `name`.
+
+    Args:
+        name: query parameter and session key.
+        options: what can be chosen, not empty; the first one is the default.
+        label: what is chosen; stands before the value.
+        words: how options are written where people read them.
+        always: the URL names the default too; for options that come and go, such as runs.
+
+    Raises:
+        ValueError: there is no option.
+    """
+    if not options:
+        raise ValueError(f"Filter {name!r} has no option to choose from.")
+    first = default if default is not None and default in options else options[0]
+    asked = st.query_params.get(name)
+    held = st.session_state.get(name)
+    if asked in options and [asked] != _seen(name):  # a link was followed
+        held = asked
+    st.session_state[name] = held if held in options else first
+    chosen = st.selectbox(
+        label, options, key=name,
+        format_func=lambda option: spoken(label, option, words), label_visibility="collapsed",
+        help=help, width=_width(label, options, words),
+    )  # fmt: skip
+    chosen = chosen if chosen in options else first
+    _write(name, [] if chosen == first and not always else [chosen])
+    return chosen
+
+
+def pick_many(
+    name: str,
+    options: Sequence[str],
+    *,
+    label: str,
+    words: Mapping[str, str] | None = None,
+    most: int | None = None,
+    help: str | None = None,
+) -> tuple[str, ...]:
+    """Any of `options`, at most `most`, kept in the URL as repeated `name`; () when none."""
+    if not options:
+        return ()
+    asked = [one for one in st.query_params.get_all(name) if one in options]
+    held = st.session_state.get(name)
+    if held is None or (asked and asked != _seen(name)):
+        held = asked
+    st.session_state[name] = [one for one in held if one in options][:most]
+    chosen = st.multiselect(
+        label, options, key=name, max_selections=most, placeholder=label,
+        format_func=lambda option: (words or {}).get(option, option.replace("_", " ")),
+        label_visibility="collapsed", help=help, width=_width(label, options, words),
+    )  # fmt: skip
+    kept = tuple(one for one in chosen if one in options)[:most]
+    _write(name, list(kept))
+    return kept
+
+
+def spoken(label: str, option: str, words: Mapping[str, str] | None = None) -> str:
+    """ "Class magnetic tile": what a picker shows of an option."""
+    return f"{label}: {(words or {}).get(option, option.replace('_', ' '))}"
+
+
+def _write(name: str, values: list[str]) -> None:
+    """Let the address say `values`, and remember it, so that a followed link is noticed."""
+    if st.query_params.get_all(name) != values:
+        if values:
+            st.query_params[name] = values
+        else:
+            del st.query_params[name]
+    st.session_state[_SEEN + name] = values
+
+
+def _seen(name: str) -> list[str] | None:
+    found: list[str] | None = st.session_state.get(_SEEN + name)
+    return found
+
+
+def _width(label: str, options: Sequence[str], words: Mapping[str, str] | None) -> int:
+    """Pixels that hold the longest option, within reason."""
+    longest = max(len(spoken(label, option, words)) for option in options)
+    return min(300, max(130, 56 + round(longest * 7.2)))

@@ -1,0 +1,110 @@
+"""Colours, type and surfaces: the one place they are written down.
+
+`.streamlit/config.toml` repeats those that streamlit itself needs (a test compares them). HTML
+gets them as CSS variables (`--fs-accent`, ...) whose values hold for the light and the dark theme
+at once through `light-dark()`, which follows the `color-scheme` streamlit sets on the page.
+Colours of truth and of methods are those of Okabe and Ito ("Color Universal Design", 2008), told
+apart by colour-blind people; the extension keeps its lightness steps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from html import escape
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+
+FONT: Final = "Inter, system-ui, -apple-system, 'Segoe UI', sans-serif"
+
+TOKENS: Final[dict[str, tuple[str, str]]] = {
+    "accent": ("#0e7c93", "#4fb3c8"),
+    "accent-soft": ("#e3f0f3", "#1a2a32"),
+    "page": ("#f6f7f9", "#0f1216"),
+    "card": ("#ffffff", "#161b21"),
+    "sunk": ("#eef1f4", "#0b0e11"),
+    "line": ("#e2e6ea", "#262d36"),
+    "line-strong": ("#c9d0d7", "#3a444f"),
+    "text": ("#1a2129", "#e6eaee"),
+    "dim": ("#5b6673", "#98a3b0"),
+    "good": ("#00724f", "#35c79a"),
+    "good-soft": ("#e1f4ee", "#10291f"),
+    "bad": ("#a8420b", "#f0956a"),
+    "bad-soft": ("#fbe9e0", "#33190d"),
+    "found": ("#009e73", "#009e73"),
+    "alarm": ("#e69f00", "#e69f00"),
+    "missed": ("#0072b2", "#56b4e9"),
+}
+"""name: (light, dark)."""
+
+TRUTH: Final = {
+    "light": {"found": "#009E73", "false alarm": "#E69F00", "missed": "#0072B2"},
+    "dark": {"found": "#009E73", "false alarm": "#E69F00", "missed": "#56B4E9"},
+}
+
+HEAT_STOPS: Final = ((0.05, "#ffd666", 0.0), (0.02, "#ffd666", 0.55), (1e-3, "#f06543", 0.85),
+                     (1e-5, "#9d174d", 0.95))  # fmt: skip
+"""(share of normal pixels this hot or hotter, colour, opacity); log-linear in between."""
+
+NORMAL, ANOMALOUS = "#7b8794", "#c2456a"
+"""Score histograms and scatter plots: normal and anomalous samples."""
+
+PUBLISHED = "#9aa4af"
+
+METHODS: Final[dict[str, str]] = {
+    "patchcore": "#0072B2",
+    "simplenet": "#D55E00",
+    "rd": "#009E73",
+    "uniad": "#CC79A7",
+    "draem": "#E69F00",
+    "mambaad": "#56B4E9",
+    "vitad": "#7A4FA3",
+    "invad": "#A6761D",
+    "cflow": "#B2182B",
+    "cfa": "#4D9221",
+    "rdpp": "#2CB5A0",
+    "destseg": "#E377C2",
+    "realnet": "#8C6BB1",
+    "pyramidflow": "#6B7A8F",
+    "invad_lite": "#D6A24A",
+    "diad": "#3B4CC0",
+}
+
+SPARE: Final = ("#5F7F3A", "#B05C8E", "#3F7E9C", "#A05A2C", "#7D7B2E", "#8A4B4B")
+"""For methods a person adds; picked by the id, so that it stays the same everywhere."""
+
+_ALIASES = {
+    "cflow_ad": "cflow", "pyramidalflow": "pyramidflow", "pyramid_flow": "pyramidflow",
+    "pyramidal_flow": "pyramidflow", "rd_plus_plus": "rdpp", "rd_pp": "rdpp", "rd4ad": "rd",
+}  # fmt: skip
+
+
+def method_colour(id: str) -> str:
+    """The colour (#rrggbb) of a method, the same on every page and plot."""
+    id = id.lower().replace("-", "_").replace("++", "pp")
+    known = METHODS.get(_ALIASES.get(id, id))
+    return known or SPARE[int(hashlib.sha256(id.encode()).hexdigest(), 16) % len(SPARE)]
+
+
+def dot(method: str) -> str:
+    """A small square in the method's colour, as HTML."""
+    colour = method_colour(method)
+    return f'<span class="fs-dot" style="background:{escape(colour)}" aria-hidden="true"></span>'
+
+
+def variables() -> str:
+    """The tokens as CSS custom properties."""
+    pairs = (f"--fs-{name}:light-dark({light},{dark});" for name, (light, dark) in TOKENS.items())
+    return ":root,.stApp{" + "".join(pairs) + f"--fs-font:{FONT};" + "}"
+
+
+def stylesheet() -> str:
+    """Everything a page needs, as one <style> element."""
+    rules = (Path(__file__).parent / "theme.css").read_text(encoding="utf-8")
+    return f"<style>{variables()}\n{rules}</style>"
+
+
+def apply() -> None:
+    """Put the style sheet into the page; once a run of the script."""
+    st.html(stylesheet())

@@ -1,0 +1,58 @@
+"""Leaderboard: which method is best on a data set, and which cannot be told apart."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import boards, charts, findings, queries, ranking, results, state
+from dashboard.components import cards, grids
+
+TITLE = "Leaderboard"
+GROUP = "Understand"
+ORDER = 10
+ICON = ":material/leaderboard:"
+
+
+def render() -> None:
+    source = results.source()
+    runs = results.runs(source)
+    if runs.empty:
+        cards.title(TITLE)
+        cards.empty(
+            "No results yet",
+            "Every run that ends well appears here, side by side with the others on the same data: "
+            "value, interval, rank, speed and memory.",
+            "overview",
+            "Run the demo",
+        )
+        return
+    metrics = {id: metric.title for id, metric in results.qualities().items()}
+    with state.filters(TITLE):
+        options = boards.data_options(runs)
+        data = state.pick("data", list(options), label="Data", words=options, always=True)
+        runs = runs[runs["fingerprint"] == data]
+        for name in ("setting", "protocol", "size"):
+            chosen = state.pick(name, boards.choices(runs, name), label=name.capitalize())
+            runs = boards.narrow(runs, **{name: chosen})
+        rank_by = state.pick("by", list(metrics), label="Rank by", words=metrics)
+    entries = ranking.entries(runs, queries.method_titles())
+    values = ranking.values(entries, results.metrics(source, tuple(runs["run_id"])))
+    entries = ranking.ordered(entries, values, rank_by)
+    cards.finding(findings.leaderboard(entries, values, rank_by, metrics[rank_by]))
+    columns = [metric for metric in metrics if metric in boards.FEW_COLUMNS or metric == rank_by]
+    more = st.toggle("All nine metrics", key="nine", bind="query-params")
+    columns = list(metrics) if more else columns
+    lines = boards.lines(entries, values, columns, rank_by)
+    helps = {metrics[id]: metric.summary for id, metric in results.qualities().items()}
+    helps |= {"Rank": ranking.RANK_HELP, "Worst class": f"Lowest {metrics[rank_by]} of any class."}
+    grids.show(grids.board_html(boards.headings(metrics, columns), lines, helps))
+    left, right = st.columns(2)
+    with left.container(border=True, key="by-class"):
+        st.subheader(f"By class, {metrics[rank_by]}", help=ranking.INTERVAL_HELP)
+        table = boards.grid(entries, values, rank_by)
+        squares = list(entries["method"])
+        grids.show(grids.bare(grids.grid_html(table, "Method", rank_by, squares)))
+    with right.container(border=True, key="speed"):
+        st.subheader("Accuracy against speed")
+        frame = boards.speed_frame(entries, values, rank_by)
+        st.plotly_chart(charts.accuracy_speed(frame, metrics[rank_by]), config=grids.PLOT)

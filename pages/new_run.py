@@ -1,0 +1,119 @@
+"""Choose data sets, methods and seeds; see how many runs that makes and how long they take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard import actions, estimates, navigation, plans, queries
+from dashboard.components import cards, pieces, run_plan
+from dashboard.components.settings_form import settings_form
+
+TITLE = "New run"
+GROUP = "Prepare"
+ORDER = 40
+ICON = ":material/play_circle:"
+URL = "new_run"
+
+
+def render() -> None:
+    pieces.styles()
+    pieces.title(TITLE)
+    methods = {entry["id"]: entry for entry in queries.methods()}
+    data = {look.name: look for look in queries.data_sets() if look.made or look.name == "demo"}
+    top = st.container()
+    left, right = st.columns([5, 3], gap="medium")
+    with left:
+        plan, wrong = choose(data, methods)
+    if not plan.data or not plan.methods:
+        with top:
+            cards.finding(
+                "**Choose at least one data set and one method.** Everything else has a default "
+                "that suits a first look."
+            )
+        return
+    with right, st.container(border=True, key="plan"):
+        words = summary(plan, wrong, data, methods)
+    with top:
+        cards.finding(words)
+
+
+def choose(
+    data: dict[str, queries.DataLook], methods: dict[str, dict[str, Any]]
+) -> tuple[plans.Plan, list[str]]:
+    """The form; what was chosen, and what is wrong with it."""
+    titles = {id: entry["title"] for id, entry in methods.items()}
+    with st.container(border=True, key="what"):
+        names = st.multiselect(
+            "Data sets", list(data), run_plan.asked("data", data), key="data",
+            help="Registered data sets; add your own on the Data sets page.",
+        )  # fmt: skip
+        chosen = st.multiselect(
+            "Methods", list(methods), run_plan.asked("method", methods), key="method",
+            format_func=lambda id: titles.get(id, id),
+            help="Each is trained and judged on every chosen data set.",
+        )  # fmt: skip
+        st.query_params.from_dict({"data": names, "method": chosen})
+        common = run_plan.common_classes([data[name] for name in names])
+        classes = st.multiselect(
+            "Classes", common, placeholder="all classes", key="classes",
+            help="Leave empty for all. Only classes that every chosen data set has are offered.",
+        )  # fmt: skip
+        basics = run_plan.basics()
+    settings: dict[str, dict[str, Any]] = {}
+    wrong: list[str] = []
+    for id in chosen:
+        with st.expander(f"Settings of {titles[id]}"):
+            st.caption("The defaults are the paper's in the multi-class setting.")
+            settings[id], complaints = settings_form(methods[id]["settings"], f"set:{id}")
+            wrong += [f"{titles[id]}: {sentence}" for sentence in complaints]
+    plan = plans.Plan(data=names, methods=chosen, classes=classes, settings=settings, **basics)
+    return plan, wrong
+
+
+def summary(
+    plan: plans.Plan,
+    wrong: list[str],
+    data: dict[str, queries.DataLook],
+    methods: dict[str, dict[str, Any]],
+) -> str:
+    """What will run and how long it takes, with the button; returns it in one sentence."""
+    configs = plans.configs(plan)
+    machine = estimates.this_machine()
+    done = [(look.record, look.status) for look in queries.runs()]
+    measured = st.session_state.setdefault("measured", {})
+    found = [
+        plans.estimate(c, data[c.data], methods[c.method], done, machine, measured) for c in configs
+    ]
+    low, high, unknown = plans.total(found)
+    run_plan.lines(configs, found, {id: entry["title"] for id, entry in methods.items()})
+    for sentence in wrong:
+        st.caption(f":red[{sentence}]")
+    label = f"Queue {len(configs)} run{'s' * (len(configs) != 1)}"
+    if st.button(label, type="primary", width="stretch", disabled=bool(wrong), key="queue"):
+        try:
+            actions.submit(configs)
+        except actions.Refused as error:
+            st.error(str(error))
+            st.stop()
+        st.switch_page(navigation.page("jobs"))
+    if unknown and st.button(
+        "Measure the time", width="stretch", disabled=bool(wrong), key="measure",
+        help="Tries a few training steps on the real pictures, about half a minute a method.",
+    ):  # fmt: skip
+        with st.spinner("Trying a few steps of each method …"):
+            measure_rest(configs, found, measured)
+    return run_plan.headline(len(configs), low, high, unknown)
+
+
+def measure_rest(configs: list[Any], found: list[Any], measured: dict[str, Any]) -> None:
+    """Measure every kind of run whose time is not known."""
+    try:
+        for config, known in zip(configs, found, strict=True):
+            if known is None and plans.kind(config) not in measured:
+                measured[plans.kind(config)] = actions.measure(config)
+    except actions.Refused as error:
+        st.error(str(error))
+        return
+    st.rerun()

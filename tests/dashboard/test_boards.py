@@ -1,0 +1,116 @@
+"""View models of the Understand pages: board rows, case places, captions, run labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from dashboard import boards, casefile, evidence, ranking
+from dashboard.casework import overlap
+from dashboard.evidence import CaseLook, Level
+
+
+def runs(rows: list[dict[str, object]]) -> pd.DataFrame:
+    base = {
+        "method": "m", "setting": "unified", "protocol": "benchmark", "size": 256, "seed": 0,
+        "dataset": "real3", "classes": ["a", "b"], "fingerprint": "f",
+        "created_at": pd.Timestamp("2026-01-02 03:04"),
+    }  # fmt: skip
+    return pd.DataFrame([base | {"run_id": f"r{i}"} | row for i, row in enumerate(rows)])
+
+
+class TestDataOptions:
+    def test_a_part_of_the_classes_is_named(self) -> None:
+        frame = runs([{}, {"fingerprint": "g", "classes": ["a"]}])
+        assert boards.data_options(frame) == {"f": "real3", "g": "real3: a"}
+
+    def test_changed_content_is_told_apart_by_its_day(self) -> None:
+        later = pd.Timestamp("2026-02-03 04:05")
+        options = boards.data_options(runs([{}, {"fingerprint": "g", "created_at": later}]))
+        assert options == {
+            "f": "real3, as of 02 Jan 2026 03:04",
+            "g": "real3, as of 03 Feb 2026 04:05",
+        }
+
+
+def test_filters_offer_any_only_where_there_is_a_choice() -> None:
+    frame = runs([{"size": 256}, {"size": 128}])
+    assert boards.choices(frame, "setting") == ["unified"]
+    assert boards.choices(frame, "size") == ["any", "128", "256"]
+    assert list(boards.narrow(frame, size="128", setting="any")["run_id"]) == ["r1"]
+
+
+def test_cells_give_the_reason_for_a_missing_value() -> None:
+    row = {"value": None, "low": None, "high": None, "note": "no masks", "spread": None, "seeds": 0}
+    assert boards.metric_cell(row) == boards.Cell("–", "", "no masks")
+    row |= {"value": 0.5, "low": 0.4, "high": 0.6, "note": "", "spread": 0.01, "seeds": 3}
+    assert boards.metric_cell(row) == boards.Cell(
+        "0.500", "0.400 to 0.600", "mean of 3 seeds, standard deviation 0.010"
+    )
+
+
+def test_the_leader_says_whose_interval_it_overlaps() -> None:
+    entries = pd.DataFrame({"entry": ["a", "b", "c"], "label": ["A", "B", "C"]})
+    values = pd.DataFrame(
+        {
+            "entry": ["a", "b", "c"], "class_name": "mean", "metric": "mad",
+            "value": [0.8, 0.78, 0.5], "low": [0.77, 0.75, 0.4], "high": [0.83, 0.81, 0.6],
+        }
+    )  # fmt: skip
+    assert boards.lead_chips(entries, values, "mad") == {"a": ("interval overlaps B",)}
+    ordered = ranking.ordered(entries, values, "mad")
+    assert [ranking.rank_text(rank) for rank in ordered["rank"]] == ["1 to 2", "1 to 2", "3"]
+
+
+class TestPlace:
+    def test_neighbours(self) -> None:
+        found = casefile.place(["a", "b", "c"], "b")
+        assert found == casefile.Place(1, 3, "b", "a", "c")
+
+    def test_an_unknown_case_falls_back_to_the_first(self) -> None:
+        assert casefile.place(["a", "b"], "../../etc/passwd") == casefile.Place(
+            0, 2, "a", None, "b"
+        )
+        assert casefile.place([], "a") is None
+
+    def test_the_strip_is_the_page_that_holds_the_case(self) -> None:
+        assert casefile.page_of(13, 20, size=12) == range(12, 20)
+        assert casefile.page_of(11, 20, size=12) == range(12)
+
+
+def test_run_labels_name_what_differs() -> None:
+    frame = runs([{}, {"seed": 1}, {"method": "other"}])
+    assert casefile.run_labels(frame, {"m": "M"}) == {
+        "r0": "M, seed 0",
+        "r1": "M, seed 1",
+        "r2": "other",
+    }
+
+
+def test_badge_is_bad_when_any_run_is_wrong() -> None:
+    assert casefile.badge({"RD": "missed", "PatchCore": "found"}) == (
+        "Missed by RD, found by PatchCore", "bad",
+    )  # fmt: skip
+    assert casefile.badge({"RD": "passed"}) == ("Passed by RD", "quiet")
+
+
+def test_facts_in_words() -> None:
+    map_HW = np.zeros((4, 4), np.float16)
+    map_HW[1, 1] = 5
+    truth = np.zeros((4, 4), bool)
+    truth[1, 1:3] = True
+    look = CaseLook("r", map_HW, [], [Level("l", 4.0)], overlap(map_HW, truth, 4.0), 0.001)
+    case = pd.Series({"score:r": 5.0})
+    told = casefile.facts(case, "r", look, 6.0)
+    assert told["peak on flaw"] == "yes"
+    assert told["IoU"] == "0.50"  # 1 pixel of 2
+    assert told["that hot"] == "1 in 1,000 normals"
+    assert casefile.region_rows(look) == [("2 px", "5", "50%")]
+
+
+def test_shares_as_people_say_them() -> None:
+    said = [evidence.share_text(share) for share in (None, 0.0, 0.25, 0.01, 1 / 12345)]
+    assert said == [
+        "unknown", "above all normals", "25% of normals",
+        "1 in 100 normals", "1 in 12,000 normals",
+    ]  # fmt: skip
