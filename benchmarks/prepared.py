@@ -19,9 +19,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from core.data.catalogue import open_dataset  # noqa: E402
-
 from benchmarks import report  # noqa: E402
+from core.data.catalogue import open_dataset  # noqa: E402
 from core.data.prepared import prepare  # noqa: E402
 from core.workspace import Workspace  # noqa: E402
 

@@ -105,8 +105,8 @@ def table(rows: list[dict[str, Any]], made: list[dict[str, Any]]) -> str:
         "",
         "Measured by `benchmarks/real3.py` (machine, versions and every number: "
         "`benchmarks/real3.json`). Packaged EfficientNet-Lite0 weights, 256 x 256, seed 0, exact "
-        "metrics. SimpleNet trained for 10 and RD for 20 epochs instead of 100, so that two CPU cores "
-        "finish. One run each: differences of a point or two are within the noise of a seed.",
+        "metrics. SimpleNet trained for 10 and RD for 20 epochs instead of 100, so that two CPU "
+        "cores finish. One run each: differences of a point or two are within the noise of a seed.",
         "",
         "| method | setting | class | " + " | ".join(m.replace("_", " ") for m in NINE) + " |",
         "|---|---|---|" + "---:|" * len(NINE),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -248,7 +249,7 @@ def runs(workspace: Workspace, as_json: bool) -> int:
                 "run_id": run.run_id,
                 "state": status.state,
                 "method": config.method,
-                "data": config.data,
+                "data": Path(config.data).name,
                 "setting": config.setting,
                 "seed": config.seed,
                 "progress": status.progress,
@@ -256,10 +257,11 @@ def runs(workspace: Workspace, as_json: bool) -> int:
             }
         )
     table = Table()
-    for name in ("run_id", "state", "method", "data", "setting", "seed"):
+    names = ("run_id", "state", "method", "data", "setting", "seed")
+    for name in names:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*[str(row[c.header]) for c in table.columns])
+        table.add_row(*[str(row[name]) for name in names])
     if not as_json:
         out.print(table if rows else "No runs yet; `python -m core demo` makes the first three.")
         return 0

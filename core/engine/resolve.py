@@ -97,7 +97,7 @@ def resolve(config: RunConfig, workspace: Workspace) -> Resolved:
         tag = backbone_weights.choose_backbone(kind.backbone, workspace)
     file = Path(config.weights).expanduser() if config.weights else None
     weights = backbone_weights.resolve(tag, file, workspace)
-    models = (
+    models: dict[str, tuple[str, ...]] = (
         {EVERY_CLASS: dataset.classes}
         if config.setting == "unified"
         else {name: (name,) for name in dataset.classes}

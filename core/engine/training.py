@@ -172,7 +172,8 @@ def _epoch(
     method.train()
     order = torch.randperm(len(task.rows))
     size = min(task.batch_size, len(order))
-    batches = order[: len(order) // size * size].split(size)  # the last partial batch is dropped
+    whole = len(order) // size * size  # the last partial batch is dropped
+    batches = [order[start : start + size] for start in range(0, whole, size)]
     totals: dict[str, Tensor] = {}
     steps, started = 0, time.monotonic()
     for index, places in enumerate(batches):

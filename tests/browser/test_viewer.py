@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from dashboard.casework import share_hotter
 
 pytestmark = pytest.mark.browser
 SCRIPT = Path(__file__).parent / "viewer_script.py"
+COMPONENTS = Path(__file__).parents[2] / "dashboard" / "components"
 
 PIXELS = """(nth) => {
   // pane `nth`: a hash of all pixels, and the share of them that is clearly green (found)
@@ -151,7 +157,51 @@ def test_download_is_a_picture(view: Any) -> None:
         view.locator("[data-do=save]").click()
     path = waiting.value.path()
     assert waiting.value.suggested_filename == "case_0.png"
-    from PIL import Image
-
     with Image.open(path) as saved:
         assert saved.width > 3 * 600 and saved.height > 500
+
+
+def test_numbers_agree_with_python(page: Any) -> None:
+    """Every float16 pattern, shares and thresholds are those that Python computes."""
+    page.set_content("<p>numbers</p>")
+    page.add_script_tag(path=str(COMPONENTS / "viewer_math.js"))
+    values = np.arange(65536, dtype="<u2").view("<f2").astype(np.float64)
+    finite = np.isfinite(values)
+    told = np.array(page.evaluate("() => Array.from(HALF, (v) => Number.isFinite(v) ? v : 0)"))
+    np.testing.assert_array_equal(told[finite], values[finite])
+    tail = [(1.0, 1.0), (2.5, 0.3), (4.0, 0.01), (7.0, 0.0004)]
+    asked = [0.2, 1.0, 1.7, 2.5, 3.3, 6.9, 7.0, 7.1]
+    shares = page.evaluate(
+        "([tail, asked]) => { const c = calibration(tail, []); "
+        "return asked.map((v) => shareAt(c, v)); }",
+        [tail, asked],
+    )
+    xs, ys = zip(*tail, strict=True)
+    expected = [share_hotter(xs, ys, value) for value in asked]
+    assert shares == pytest.approx(expected, rel=1e-12)
+    back = page.evaluate(
+        "(tail) => { const c = calibration(tail, []); "
+        "return [0.9, 0.1, 0.005, 0.0004].map((s) => shareAt(c, rawAtShare(c, s))); }",
+        tail,
+    )
+    assert back == pytest.approx([0.9, 0.1, 0.005, 0.0004])
+    positions = page.evaluate(
+        "(tail) => { const c = calibration(tail, []); "
+        "return [0.3, 0.45, 0.5].map((u) => positionOf(c, rawAt(c, u))); }",
+        tail,
+    )
+    assert positions == pytest.approx([0.3, 0.45, 0.5])
+
+
+def test_outline_closes_around_a_square(page: Any) -> None:
+    """A 3 x 2 block has four sides and four cut corners; every end meets another segment."""
+    page.set_content("<p>numbers</p>")
+    page.add_script_tag(path=str(COMPONENTS / "viewer_math.js"))
+    segments = page.evaluate(
+        """() => { const found = [], on = (i) => [11, 12, 13, 21, 22, 23].includes(i);
+           outline(10, 8, [1, 1, 3, 2], on, () => null, (...s) => found.push(s)); return found; }"""
+    )
+    ends = Counter(tuple(one[i : i + 2]) for one in segments for i in (0, 2))
+    assert len(segments) == 10 and set(ends.values()) == {2}  # perimeter of 10 pixel edges
+    xs, ys = [x for x, _ in ends], [y for _, y in ends]
+    assert (min(xs), max(xs), min(ys), max(ys)) == (1, 4, 1, 3)
