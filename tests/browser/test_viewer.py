@@ -198,8 +198,10 @@ def test_outline_closes_around_a_square(page: Any) -> None:
     page.set_content("<p>numbers</p>")
     page.add_script_tag(path=str(COMPONENTS / "viewer_math.js"))
     segments = page.evaluate(
-        """() => { const found = [], on = (i) => [11, 12, 13, 21, 22, 23].includes(i);
-           outline(10, 8, [1, 1, 3, 2], on, () => null, (...s) => found.push(s)); return found; }"""
+        """() => { const found = [], on = new Uint8Array(80);
+           for (const i of [11, 12, 13, 21, 22, 23]) on[i] = 4;
+           outline(10, 8, on, 4, [1, 1, 3, 2], () => null, (...s) => found.push(s));
+           return found; }"""
     )
     ends = Counter(tuple(one[i : i + 2]) for one in segments for i in (0, 2))
     assert len(segments) == 10 and set(ends.values()) == {2}  # perimeter of 10 pixel edges
