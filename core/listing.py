@@ -47,7 +47,7 @@ def describe_methods() -> Listing:
 
 def methods(workspace: Workspace) -> Listing:
     """`describe_methods` from the workspace's copy, made anew when the sources changed."""
-    kept = workspace.root / "cache" / f"methods-{_fingerprint()}.json"
+    kept = workspace.root / "cache" / f"methods-{version()}.json"
     if kept.exists():
         listing: Listing = json.loads(kept.read_text())
         return listing
@@ -98,7 +98,7 @@ def check_settings(workspace: Workspace, method: str, settings: dict[str, Any]) 
         parse(METHODS.get(method).Config, settings, f"method {method}")
 
 
-def _fingerprint() -> str:
+def version() -> str:
     """Changes whenever a source file of core does."""
     digest = hashlib.sha256(sys.version.encode())
     for path in sorted(HERE.rglob("*.py")):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -13,7 +15,7 @@ GRID = "rgba(128,140,152,0.22)"
 AXIS = "rgba(128,140,152,0.55)"
 GUIDE = "rgba(128,140,152,0.8)"
 HEIGHT = 320
-LINES = ("#0e7c93", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a4fa3")
+LINES = ("#1b93aa", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a4fa3")
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 
@@ -72,3 +74,40 @@ def safe(text: object) -> str:
 def rgba(colour: str, opacity: float) -> str:
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def label_sides(speed_N: Any, value_N: Any) -> list[str]:
+    """ "left" or "right" of each mark: towards the middle, but away from a close neighbour."""
+    speed = np.log(np.asarray(speed_N, float))
+    x, y = (_unit(axis) for axis in (speed, np.asarray(value_N, float)))
+    sides = ["right" if at < 0.51 else "left" for at in x]
+    for i in range(len(x)):
+        near = (np.abs(x - x[i]) < 0.3) & (np.abs(y - y[i]) < 0.08)
+        near[i] = False
+        if near.any():
+            others = x[near].mean()
+            left = x[i] < others or (x[i] == others and i < int(np.flatnonzero(near)[0]))
+            sides[i] = "left" if left else "right"
+    return sides
+
+
+def _unit(values_N: Any) -> Any:
+    """Values moved and scaled to 0..1; 0.5 when they are all equal."""
+    if not len(values_N):
+        return values_N
+    low, high = values_N.min(), values_N.max()
+    return (values_N - low) / (high - low) if high > low else np.full(len(values_N), 0.5)
+
+
+def pareto(speed_N: Any, value_N: Any) -> list[int]:
+    """Positions of points that no other beats in one respect without losing in the other.
+
+    By rising speed; of equal points the first stays.
+    """
+    speed, value = np.asarray(speed_N, float), np.asarray(value_N, float)
+    best, kept = -np.inf, []
+    for i in np.lexsort((np.arange(len(speed)), -value, -speed)):
+        if value[i] > best:
+            best = value[i]
+            kept.append(int(i))
+    return kept[::-1]

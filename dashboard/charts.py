@@ -8,7 +8,6 @@ room; colours of methods are those of every other page.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,8 +20,10 @@ from dashboard.chart_parts import (
     GUIDE,
     LINES,
     blank,
+    label_sides,
     line_colour,
     line_label,
+    pareto,
     rgba,
     safe,
     split,
@@ -150,6 +151,8 @@ def loss_lines(losses: pd.DataFrame) -> go.Figure:
                               xshift=6, font_color=colour)  # fmt: skip
     longest = max((len(end[2]) for end in ends), default=0)
     figure.update_layout(showlegend=not few, height=240, margin_r=20 + 7 * longest if few else 12)
+    if len(losses) and losses["epoch"].max() - losses["epoch"].min() < 8:
+        figure.update_xaxes(dtick=1)
     return figure.update_xaxes(tickformat="d")
 
 
@@ -248,15 +251,15 @@ def accuracy_speed(frame: pd.DataFrame, title: str) -> go.Figure:
         )  # fmt: skip
     spread = "low" in frame and "high" in frame
     rates = frame["images_per_second"].to_numpy(float)
-    middle = np.sqrt(rates.min() * rates.max()) * 1.0001 if len(rates) else 0.0
-    for _, row in frame.iterrows():
+    sides = label_sides(rates, frame["value"].to_numpy(float))
+    for (_, row), side in zip(frame.iterrows(), sides, strict=True):
         colour = theme.method_colour(str(row["method"]))
         known = spread and not (pd.isna(row["low"]) or pd.isna(row["high"]))
         interval = f"<br>{row['low']:.3f} to {row['high']:.3f}" if known else ""
         figure.add_scatter(
             x=[row["images_per_second"]], y=[row["value"]], mode="markers+text",
             marker={"color": colour, "size": 13}, text=[safe(row["label"])],
-            textposition="middle right" if row["images_per_second"] < middle else "middle left",
+            textposition=f"middle {side}",
             error_y={
                 "type": "data", "array": [row["high"] - row["value"]],
                 "arrayminus": [row["value"] - row["low"]], "thickness": 1.2, "width": 4,
@@ -279,17 +282,3 @@ def accuracy_speed(frame: pd.DataFrame, title: str) -> go.Figure:
         margin = max(0.01, 0.16 * (top - bottom))
         figure.update_yaxes(range=[bottom - margin, top + 1.6 * margin])
     return figure.update_layout(showlegend=False)
-
-
-def pareto(speed_N: Any, value_N: Any) -> list[int]:
-    """Positions of points that no other beats in one respect without losing in the other.
-
-    By rising speed; of equal points the first stays.
-    """
-    speed, value = np.asarray(speed_N, float), np.asarray(value_N, float)
-    best, kept = -np.inf, []
-    for i in np.lexsort((np.arange(len(speed)), -value, -speed)):
-        if value[i] > best:
-            best = value[i]
-            kept.append(int(i))
-    return kept[::-1]

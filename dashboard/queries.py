@@ -38,7 +38,12 @@ def workspace() -> Workspace:
 
 def methods() -> list[dict[str, Any]]:
     """Cards and settings of every method, as `core.listing.describe_methods` gives them."""
-    return listing.methods(workspace())
+    return _methods(str(workspace().root), listing.version())
+
+
+@st.cache_data(show_spinner="Reading the methods; once, a few seconds …", max_entries=2)
+def _methods(root: str, version: str) -> list[dict[str, Any]]:
+    return listing.methods(Workspace(Path(root)))
 
 
 def method_titles() -> dict[str, str]:

@@ -115,4 +115,4 @@ def _seen(name: str) -> list[str] | None:
 def _width(label: str, options: Sequence[str], words: Mapping[str, str] | None) -> int:
     """Pixels that hold the longest option, within reason."""
     longest = max(len(spoken(label, option, words)) for option in options)
-    return min(300, max(130, 56 + round(longest * 7.2)))
+    return min(280, max(110, 48 + round(longest * 6.5)))

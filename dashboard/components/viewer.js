@@ -2,7 +2,6 @@
 
 const LIVES = new WeakMap();     // what a mount keeps across cases
 const STORE = "flawscope-viewer";
-let active = null;               // the viewer that the keyboard means
 
 function remembered() {
   try { return JSON.parse(sessionStorage.getItem(STORE)) || {}; } catch { return {}; }
@@ -25,7 +24,7 @@ class Viewer {
     this.generation = 0;
     this.panes = [];
     this.frame = 0;
-    this.wire();
+    wire(this);
   }
 
   // -- a new case ---------------------------------------------------------------------------
@@ -47,10 +46,14 @@ class Viewer {
     this.picture = picture;
     this.aspect = aspect;
     this.mask = mask;
-    this.truthLine = mask ? truthPath(mask) : null;
+    this.truthLine = null;       // made when it is first asked for
+    const sizes = new Map();     // truth at the size of each map, made once a size
     this.panes = data.panes.map((pane, i) => {
-      const map = maps[i];
-      const truth = mask ? fitted(mask, map.w, map.h) : data.normal ? new Uint8Array(map.w * map.h) : null;
+      const map = maps[i], size = `${map.w}x${map.h}`;
+      if (!sizes.has(size)) {
+        sizes.set(size, mask ? fitted(mask, map.w, map.h) : data.normal ? new Uint8Array(map.w * map.h) : null);
+      }
+      const truth = sizes.get(size);
       return { ...pane, ...map, truth, cal: calibration(pane.tail, map.values) };
     });
     if (changed) this.state.blink = false;
@@ -115,7 +118,7 @@ class Viewer {
         figure.className = "pane";
         figure.innerHTML = '<figcaption><span class="dot"></span><b></b><span class="note"></span></figcaption>'
           + '<canvas role="img"></canvas><div class="told"></div>';
-        this.watch(figure.querySelector("canvas"));
+        watchCanvas(this, figure.querySelector("canvas"));
         return figure;
       }));
     }
@@ -172,7 +175,9 @@ class Viewer {
   }
 
   scene() {
-    const { picture, aspect, mask, truthLine, state } = this;
+    const { picture, aspect, mask, state } = this;
+    if (mask && state.truth) this.truthLine ??= truthPath(mask);
+    const { truthLine } = this;
     return { picture, aspect, mask, truthLine, state, colours: this.colours };
   }
 
@@ -210,7 +215,7 @@ class Viewer {
       const { do: what, value } = button.dataset;
       const on = { mode: state.mode === value, scale: state.scale === value, truth: state.truth, blink: state.blink }[what];
       if (on !== undefined) button.setAttribute("aria-pressed", String(on));
-      if (what === "truth") button.disabled = !this.truthLine;
+      if (what === "truth") button.disabled = !this.mask;
       if (what === "previous" || what === "next") button.disabled = !this.data[what];
       if (what === "reset") button.disabled = state.view.scale === 1;
     }
@@ -244,39 +249,6 @@ class Viewer {
   say(text) { this.find(".live").textContent = text; }
 
   // -- what a person does -------------------------------------------------------------------
-  wire() {
-    const threshold = this.find("#threshold"), opacity = this.find("#opacity"), select = this.find("select");
-    threshold.oninput = () => this.set(threshold.valueAsNumber / 1000);
-    opacity.oninput = () => {
-      this.state.opacity = opacity.valueAsNumber;
-      this.find("output.opacity").textContent = `${this.state.opacity} %`;
-      remember(this.state);
-      this.draw();
-    };
-    select.onchange = () => {
-      if (select.value === "") this.set(threshold.valueAsNumber / 1000);
-      else { this.state.position = null; this.state.level = select.value; this.classes(); this.draw(); }
-    };
-    this.root.addEventListener("click", (event) => {
-      const button = event.target.closest("button");
-      if (button) this.act(button.dataset.do, button.dataset.value);
-    });
-    const mine = () => { active = this; };
-    this.root.addEventListener("pointerenter", mine);
-    this.root.addEventListener("focusin", mine);
-    this.onKey = (event) => this.key(event);
-    document.addEventListener("keydown", this.onKey);
-    this.onFull = () => this.resize();
-    document.addEventListener("fullscreenchange", this.onFull);
-    this.observer = new ResizeObserver(() => this.resize());
-    this.observer.observe(this.root);
-    // The theme may change while the page is open; its colours are read when drawing.
-    this.scheme = matchMedia("(prefers-color-scheme: dark)");
-    this.onScheme = () => setTimeout(() => { if (this.data) { this.classes(); this.marks(); this.draw(); } }, 300);
-    this.scheme.addEventListener("change", this.onScheme);
-    active ??= this;
-  }
-
   set(position) {                // one threshold for all panes, as a slider position
     this.state.position = clamp(position, 0, 1);
     if (this.settling) return;
@@ -293,7 +265,7 @@ class Viewer {
     if (what === "next" || what === "previous") return this.go(what);
     if (what === "mode") state.mode = value;
     else if (what === "scale") { state.scale = value; this.heat(); }
-    else if (what === "truth") { if (this.truthLine) state.truth = !state.truth; }
+    else if (what === "truth") { if (this.mask) state.truth = !state.truth; }
     else if (what === "blink") state.blink = !state.blink;
     else if (what === "reset") state.view = { scale: 1, cx: 0.5, cy: 0.5 };
     else if (what === "full") document.fullscreenElement ? document.exitFullscreen() : this.root.requestFullscreen?.();
@@ -308,73 +280,6 @@ class Viewer {
     this.waiting = true;
     setTimeout(() => { this.waiting = false; }, 4000);
     this.send({ to, case: this.data.id });
-  }
-
-  key(event) {
-    if (!this.root.isConnected) return this.close();
-    if (active !== this || event.ctrlKey || event.metaKey || event.altKey || !this.data) return;
-    const target = event.composedPath()[0];
-    const typing = target instanceof Element && target.closest("input:not([type=range]), textarea, select, [contenteditable], [role=combobox], [role=listbox], [role=dialog]");
-    if (typing) return;
-    const onSlider = target instanceof Element && target.matches("input[type=range], [role=slider]");
-    const onButton = target instanceof Element && target.closest("button, a, summary, [role=button], [role=radio], [role=tab]");
-    const named = { ArrowLeft: "previous", ArrowRight: "next", t: "truth", T: "truth", f: "full", F: "full", " ": "blink", 0: "reset" }[event.key];
-    if ((named === "previous" || named === "next") && (onSlider || (onButton && !this.root.contains(onButton)))) return;
-    if (named === "blink" && onButton) return;
-    if (named) this.act(named);
-    else if ("+=-_".includes(event.key) && event.key) {
-      const slider = this.find("#threshold");
-      this.set((slider.valueAsNumber + ("+=".includes(event.key) ? 5 : -5)) / 1000);
-      slider.value = Math.round(this.state.position * 1000);
-    } else return;
-    event.preventDefault();
-  }
-
-  watch(canvas) {                // wheel, drag, pinch and hover of one canvas
-    const held = new Map();
-    const place = (event) => {
-      const around = canvas.getBoundingClientRect();
-      const box = placed(this.state.view, around.width, around.height, this.aspect);
-      return { x: (event.clientX - around.left - box.x) / box.width, y: (event.clientY - around.top - box.y) / box.height, box, around };
-    };
-    const zoom = (event, factor) => {
-      const { view } = this.state, at = place(event);
-      const scale = clamp(view.scale * factor, 1, 40), grown = scale / view.scale;
-      this.look(scale, at.x - (at.x - view.cx) / grown, at.y - (at.y - view.cy) / grown);
-    };
-    canvas.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      zoom(event, Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0016)));
-    }, { passive: false });
-    canvas.addEventListener("dblclick", () => this.act("reset"));
-    canvas.addEventListener("pointerdown", (event) => {
-      held.set(event.pointerId, event);
-      if (this.state.view.scale > 1 || held.size > 1) canvas.setPointerCapture(event.pointerId);
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      const before = held.get(event.pointerId);
-      if (before && held.size === 2) {
-        const other = [...held.values()].find((one) => one.pointerId !== event.pointerId);
-        const apart = (one) => Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
-        zoom(other, apart(event) / (apart(before) || 1));
-      } else if (before && this.state.view.scale > 1) {
-        const { view } = this.state, { box } = place(event);
-        this.look(view.scale, view.cx - (event.clientX - before.clientX) / box.width, view.cy - (event.clientY - before.clientY) / box.height);
-      }
-      if (before) held.set(event.pointerId, event);
-      const at = place(event), within = at.x >= 0 && at.x < 1 && at.y >= 0 && at.y < 1;
-      this.state.cursor = within ? { x: at.x, y: at.y } : null;
-      this.readout();
-      this.draw();
-    });
-    const release = (event) => held.delete(event.pointerId);
-    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, release);
-    canvas.addEventListener("pointerleave", (event) => {
-      if (!canvas.hasPointerCapture(event.pointerId)) release(event);
-      this.state.cursor = null;
-      this.readout();
-      this.draw();
-    });
   }
 
   look(scale, cx, cy) {          // the same part of the picture in every pane

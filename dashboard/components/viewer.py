@@ -28,7 +28,7 @@ Event = Literal["next", "previous"]
 
 HERE = Path(__file__).parent
 HTML, CSS = "viewer.html", "viewer.css"
-SCRIPTS = ("viewer_math.js", "viewer_draw.js", "viewer.js")
+SCRIPTS = ("viewer_math.js", "viewer_draw.js", "viewer_input.js", "viewer.js")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +186,7 @@ def _open(uri: str) -> Image.Image:
 
 @cache
 def _component() -> Any:
-    """The component; its script is joined from three files, numbers and drawing first."""
+    """The component; its script is joined from its files, numbers and drawing first."""
     read = {name: (HERE / name).read_text(encoding="utf-8") for name in (*SCRIPTS, HTML, CSS)}
     return st.components.v2.component(
         "flawscope_viewer",

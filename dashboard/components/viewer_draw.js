@@ -78,12 +78,9 @@ function paintClasses(pane, truth, threshold, colours) {
     return (a >= threshold) !== (b >= threshold) ? (threshold - a) / (b - a) : null;
   };
   pane.paths = [MISSED, ALARM, FOUND, ABOVE].filter((k) => boxes[k]).map((k) => {
-    const path = new Path2D();
-    outline(w, h, boxes[k], (i) => classes[i] === k, cut, (x0, y0, x1, y1) => {
-      path.moveTo(x0, y0);
-      path.lineTo(x1, y1);
-    });
-    return [k, path];
+    const segments = [];
+    outline(w, h, classes, k, boxes[k], cut, (...ends) => segments.push(ends));
+    return [k, pathOf(segments)];
   });
   const words = new Uint32Array(5), bytes = new Uint8Array(words.buffer);
   for (const k of [FOUND, ALARM, MISSED, ABOVE]) bytes.set([...rgb(classColour(k, colours)), 150], 4 * k);
@@ -92,13 +89,19 @@ function paintClasses(pane, truth, threshold, colours) {
   });
 }
 
-function truthPath(mask) {
-  const path = new Path2D(), { w, h, on } = mask;
-  outline(w, h, [0, 0, w - 1, h - 1], (i) => on[i] === 1, () => null, (x0, y0, x1, y1) => {
-    path.moveTo(x0, y0);
-    path.lineTo(x1, y1);
-  });
+function pathOf(segments) {
+  const path = new Path2D();
+  for (const line of joined(segments)) {
+    path.moveTo(...line[0]);
+    for (let i = 1; i < line.length; i++) path.lineTo(line[i][0], line[i][1]);
+  }
   return path;
+}
+
+function truthPath({ w, h, on }) {
+  const segments = [];
+  outline(w, h, on, 1, [0, 0, w - 1, h - 1], () => null, (...ends) => segments.push(ends));
+  return pathOf(segments);
 }
 
 // Where the picture lies on a canvas of that size: {x, y, width, height}.

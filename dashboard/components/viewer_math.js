@@ -141,39 +141,67 @@ function classify(pane, truth, threshold, out) {
   return { boxes, counts };
 }
 
-// Marching squares around the pixels with test(i); calls segment(x0, y0, x1, y1) in map pixels.
-// An edge that the threshold cuts is cut where the interpolated value meets it.
-function outline(w, h, box, test, cut, segment) {
+// Marching squares around the pixels of class k in `box`; calls segment(x0, y0, x1, y1) in map
+// pixels. An edge that the threshold cuts is cut where the interpolated value meets it: `cut(i, j)`
+// gives that fraction between two pixels, or null for the middle.
+function outline(w, h, classes, k, box, cut, segment) {
   if (!box) return;
-  const inside = (x, y) => x >= 0 && y >= 0 && x < w && y < h && test(y * w + x);
-  const at = (x0, y0, x1, y1, in0) => {
-    const beyond = x0 < 0 || y0 < 0 || x1 < 0 || y1 < 0 || x0 >= w || x1 >= w || y0 >= h || y1 >= h;
-    if (beyond) return in0 ? 0.5 : 0.5;
+  const at = (x0, y0, x1, y1) => {
+    if (x0 < 0 || y0 < 0 || x1 >= w || y1 >= h) return 0.5;
     const t = cut(y0 * w + x0, y1 * w + x1);
     return t === null ? 0.5 : clamp(t, 0.02, 0.98);
   };
+  const first = box[0] - 1, last = box[2];
   for (let y = box[1] - 1; y <= box[3]; y++) {
-    let a = inside(box[0] - 1, y), d = inside(box[0] - 1, y + 1);
-    for (let x = box[0] - 1; x <= box[2]; x++) {
-      const b = inside(x + 1, y), c = inside(x + 1, y + 1);
-      const code = (a ? 8 : 0) | (b ? 4 : 0) | (c ? 2 : 0) | (d ? 1 : 0);
-      if (code && code !== 15) {
+    const up = y >= 0 ? y * w : -1, down = y + 1 < h ? (y + 1) * w : -1;
+    let a = false, d = false;    // the column before the box is outside
+    for (let x = first; x <= last; x++) {
+      const b = x + 1 < w && up >= 0 && classes[up + x + 1] === k;
+      const c = x + 1 < w && down >= 0 && classes[down + x + 1] === k;
+      if (a !== b || b !== c || c !== d) {
         const X = x + 0.5, Y = y + 0.5;
-        const top = a !== b ? [X + at(x, y, x + 1, y, a), Y] : null;
-        const right = b !== c ? [X + 1, Y + at(x + 1, y, x + 1, y + 1, b)] : null;
-        const bottom = d !== c ? [X + at(x, y + 1, x + 1, y + 1, d), Y + 1] : null;
-        const left = a !== d ? [X, Y + at(x, y, x, y + 1, a)] : null;
+        const top = a !== b ? [X + at(x, y, x + 1, y), Y] : null;
+        const right = b !== c ? [X + 1, Y + at(x + 1, y, x + 1, y + 1)] : null;
+        const bottom = d !== c ? [X + at(x, y + 1, x + 1, y + 1), Y + 1] : null;
+        const left = a !== d ? [X, Y + at(x, y, x, y + 1)] : null;
         if (top && right && bottom && left) {        // saddle: corners stay apart
           const [p, q, r, s] = a ? [left, top, right, bottom] : [top, right, bottom, left];
-          segment(...p, ...q); segment(...r, ...s);
+          segment(p[0], p[1], q[0], q[1]);
+          segment(r[0], r[1], s[0], s[1]);
         } else {
-          const [p, q] = [top, right, bottom, left].filter(Boolean);
-          segment(...p, ...q);
+          const p = top ?? right ?? bottom, q = left ?? bottom ?? right;
+          segment(p[0], p[1], q[0], q[1]);
         }
       }
-      a = b; d = c;
+      a = b;
+      d = c;
     }
   }
+}
+
+// Segments that share ends, joined into lines of points; a dash pattern then runs along them.
+function joined(segments) {
+  if (segments.length > 20000) return segments.map(([a, b, c, d]) => [[a, b], [c, d]]);
+  const at = new Map(), used = new Uint8Array(segments.length), lines = [];
+  const name = (x, y) => `${x} ${y}`;
+  segments.forEach(([a, b, c, d], i) => {
+    for (const key of [name(a, b), name(c, d)]) at.has(key) ? at.get(key).push(i) : at.set(key, [i]);
+  });
+  for (let start = 0; start < segments.length; start++) {
+    if (used[start]) continue;
+    used[start] = 1;
+    const [a, b, c, d] = segments[start], line = [[a, b], [c, d]];
+    for (let [x, y] = [c, d];;) {
+      const next = at.get(name(x, y)).find((i) => !used[i]);
+      if (next === undefined) break;
+      used[next] = 1;
+      const [p, q, r, t] = segments[next];
+      [x, y] = p === x && q === y ? [r, t] : [p, q];
+      line.push([x, y]);
+    }
+    lines.push(line);
+  }
+  return lines;
 }
 
 function oneIn(share) {          // "1 in 1,300", in words people compare

@@ -34,9 +34,7 @@ def expect_text(page: Any, text: str, timeout: int = 30_000) -> None:
     page.get_by_text(text).first.wait_for(timeout=timeout)
 
 
-def test_the_whole_job(
-    page: Any, server: Callable[..., str], folder: Path, tmp_path: Path
-) -> None:
+def test_the_whole_job(page: Any, server: Callable[..., str], folder: Path, tmp_path: Path) -> None:
     address = server(folder / "workspace", cwd=tmp_path)
     page.set_default_timeout(30_000)
 

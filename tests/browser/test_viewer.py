@@ -207,3 +207,5 @@ def test_outline_closes_around_a_square(page: Any) -> None:
     assert len(segments) == 10 and set(ends.values()) == {2}  # perimeter of 10 pixel edges
     xs, ys = [x for x, _ in ends], [y for _, y in ends]
     assert (min(xs), max(xs), min(ys), max(ys)) == (1, 4, 1, 3)
+    (line,) = page.evaluate("(segments) => joined(segments)", segments)
+    assert len(line) == 11 and line[0] == line[-1]  # one closed line through all of them

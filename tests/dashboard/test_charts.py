@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from dashboard import charts, theme
-from dashboard.chart_parts import rgba
+from dashboard.chart_parts import label_sides, pareto, rgba
 
 
 def _curve(run: str, method: str) -> pd.DataFrame:
@@ -90,8 +90,15 @@ def test_scatter_tells_truth_by_colour_and_shape() -> None:
 
 def test_pareto_front_by_hand() -> None:
     speed, value = [10, 20, 30, 20, 5], [0.9, 0.8, 0.7, 0.6, 0.9]
-    assert charts.pareto(speed, value) == [0, 1, 2]
-    assert charts.pareto([], []) == []
+    assert pareto(speed, value) == [0, 1, 2]
+    assert pareto([], []) == []
+
+
+def test_labels_of_close_marks_part() -> None:
+    """The first two nearly meet: one label left, one right; the last one points inwards."""
+    assert label_sides([13, 14, 47], [0.789, 0.783, 0.576]) == ["left", "right", "left"]
+    assert label_sides([7, 47], [0.8, 0.6]) == ["right", "left"]
+    assert label_sides([5.0, 5.0], [0.5, 0.5]) == ["left", "right"]
 
 
 def test_accuracy_speed_marks_each_method() -> None:

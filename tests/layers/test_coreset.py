@@ -116,7 +116,7 @@ def test_greedy_covers_better_than_chance_and_within_twice_the_best() -> None:
     greedy = greedy_coreset(rows, 40, projection=None, generator=generator)
     chance = torch.randperm(4000, generator=generator)[:40]
     radius = covering_radius(rows, greedy)
-    assert radius < 0.8 * covering_radius(rows, chance)
+    assert radius < 0.9 * covering_radius(rows, chance)
     # Farthest first is a 2-approximation because its picks lie at least a radius apart.
     apart = cdist(rows[greedy].double().numpy(), rows[greedy].double().numpy())
     np.fill_diagonal(apart, np.inf)

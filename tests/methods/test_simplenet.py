@@ -19,7 +19,7 @@ def test_trainable_parts_have_the_papers_size(tmp_path) -> None:
     wide = build(tag, SimpleNet.levels, resolve(tag, None, Workspace(tmp_path)), meta)
     with meta:
         method = SimpleNet(SimpleNetConfig(), wide, 256)
-    assert method.dimension == 1536
+    assert method.dimension == 1536 and method.noise == 0.015
     count = sum(parameter.numel() for parameter in method.parameters())
     assert count / 1e6 == pytest.approx(3.94, abs=0.005)
 
@@ -33,9 +33,9 @@ def test_losses_are_hinges_on_both_sides() -> None:
         losses = method.training_step(batch)
     patches = patch_features(batch.features, None).flatten(0, 2)
     with torch.no_grad():
-        true = method.adaptor(patches)
+        true = method.adaptor(patches / patches.var(dim=0).mean().sqrt())
     torch.manual_seed(5)
-    noisy = true + 0.015 * torch.randn_like(true)
+    noisy = true + 0.3 * torch.randn_like(true)
     rows = torch.cat([true, noisy]).double().numpy()
     first, norm, _, last = method.discriminator
     hidden = rows @ first.weight.detach().double().numpy().T
@@ -48,9 +48,21 @@ def test_losses_are_hinges_on_both_sides() -> None:
     assert float(losses["noisy"]) == pytest.approx(np.maximum(0, 0.5 + bad).mean(), rel=1e-4)
 
 
+def test_the_first_batch_sets_the_scale_of_narrow_features() -> None:
+    method = make(SimpleNet).train()
+    first, second = batch_of(method, cloth(2, seed=0)), batch_of(method, cloth(2, seed=1) // 4)
+    for batch in (first, second):
+        method.training_step(batch)
+    deviations = patch_features(first.features, None).flatten(0, 2).double().numpy().std(axis=0)
+    expected = np.sqrt((deviations**2).mean())
+    assert float(method.deviation) == pytest.approx(expected, rel=5e-3)
+    assert "deviation" in method.state_dict()
+
+
 def test_noise_survives_autocast() -> None:
     """In bf16 a deviation of 0.015 would be rounded away beside values of size one."""
     method = make(SimpleNet).train()
+    method.noise = 0.015
     batch = batch_of(method, cloth(2, seed=0))
     torch.manual_seed(5)
     expected = {name: value.detach() for name, value in method.training_step(batch).items()}
