@@ -14,8 +14,8 @@ DATA = "demo"
 
 BUDGETS: dict[str, dict[str, object]] = {
     "patchcore": {"method_config": {"coreset_ratio": 0.02}},
-    "simplenet": {"epochs": 4},
-    "rd": {"epochs": 8},
+    "simplenet": {"epochs": 4, "batch_size": 8},
+    "rd": {"epochs": 8, "batch_size": 8},
 }
 
 
