@@ -23,6 +23,7 @@ import streamlit as st
 
 from core.errors import FlawscopeError
 from core.workspace import Workspace
+from dashboard.components import cards
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "pages"
@@ -163,8 +164,6 @@ def safely(function: Callable[P, None]) -> Callable[P, None]:
 
 
 def _tell(what: str, todo: str) -> None:
-    from dashboard.components import cards
-
     cards.failure(what, "", todo)
 
 

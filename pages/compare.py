@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard import casefile, casework, findings, queries, ranking, results, state
 from dashboard.components import cards, compare_parts
+from dashboard.components.empty import empty
 
 TITLE = "Compare"
 GROUP = "Understand"
@@ -19,7 +20,7 @@ def render() -> None:
     runs = runs[runs.groupby("fingerprint")["run_id"].transform("size") > 1]
     if runs.empty:
         cards.title(TITLE)
-        cards.empty(
+        empty(
             "Nothing to compare yet",
             "Two runs on the same data stand here side by side: difference by class, and the "
             "cases that one finds and the other misses.",

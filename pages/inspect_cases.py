@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard import casefile, casework, findings, queries, results, state
 from dashboard.components import cards
 from dashboard.components.case_view import case_view
+from dashboard.components.empty import empty
 
 TITLE = "Inspect"
 GROUP = "Understand"
@@ -23,7 +24,7 @@ def render() -> None:
     runs = results.runs(source)
     if runs.empty:
         cards.title(TITLE)
-        cards.empty(
+        empty(
             "No cases to look at yet",
             "Every test picture of a finished run appears here with its heat map, the worst "
             "mistakes first.",

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard import actions, charts, navigation, progress, queries
 from dashboard.components import cards, job_card, pieces
+from dashboard.components.empty import empty
 
 TITLE = "Jobs"
 GROUP = "Prepare"
@@ -20,7 +21,7 @@ def render() -> None:
     pieces.title(TITLE)
     looks = queries.runs()
     if not looks:
-        cards.empty(
+        empty(
             "No run yet",
             "Here you will see each run at work: what it does, how fast, how long it still takes.",
             "new_run",

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard import boards, charts, findings, queries, ranking, results, state
 from dashboard.components import cards, grids
+from dashboard.components.empty import empty
 
 TITLE = "Leaderboard"
 GROUP = "Understand"
@@ -18,7 +19,7 @@ def render() -> None:
     runs = results.runs(source)
     if runs.empty:
         cards.title(TITLE)
-        cards.empty(
+        empty(
             "No results yet",
             "Every run that ends well appears here, side by side with the others on the same data: "
             "value, interval, rank, speed and memory.",

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard import navigation, queries
 from dashboard.components import cards, method_card, pieces
+from dashboard.components.empty import empty
 
 TITLE = "Methods"
 GROUP = "Prepare"
@@ -21,7 +22,7 @@ def render() -> None:
     entries = queries.methods()
     families = sorted({entry["family"] for entry in entries})
     if not entries:
-        cards.empty("No method is here", "Add one file to core/methods.", "overview", "Overview")
+        empty("No method is here", "Add one file to core/methods.", "overview", "Overview")
         return
     family = ALL
     if len(families) > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboard import casework, findings, queries, results, state
 from dashboard.components import cards, run_parts
+from dashboard.components.empty import empty
 
 TITLE = "Run"
 GROUP = "Understand"
@@ -16,7 +17,7 @@ def render() -> None:
     labels = run_parts.all_labels(source)
     if not labels:
         cards.title(TITLE)
-        cards.empty(
+        empty(
             "No runs yet",
             "A run's results by class, its curves, thresholds and settings will be here.",
             "overview",

@@ -1,4 +1,4 @@
-"""Sentences and states: the finding, what is empty, what waits, what failed.
+"""Sentences and states: the finding, what waits, what failed (what is empty: `empty`).
 
 Every text given here is escaped; of Markdown only **bold**, `code` and [text](link) are kept, and
 links may only lead to pages of this dashboard or to https addresses.
@@ -13,16 +13,9 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard import navigation
 from dashboard.theme import dot
 
 Tone = Literal["quiet", "accent", "good", "bad"]
-
-_LENS = (
-    '<svg width="44" height="44" viewBox="0 0 44 44" fill="none" stroke="currentColor" '
-    'stroke-width="2" aria-hidden="true"><rect x="6" y="6" width="24" height="24" rx="5"/>'
-    '<circle cx="24" cy="24" r="9"/><path d="M31 31l8 8" stroke-linecap="round"/></svg>'
-)
 
 
 def inline(markdown: str) -> str:
@@ -70,19 +63,6 @@ def finding_html(markdown: str) -> str:
 def note(title: str, text: str) -> None:
     """A quiet card: a short heading and a sentence."""
     st.html(f'<div class="fs-card"><h3>{escape(title)}</h3><p>{inline(text)}</p></div>')
-
-
-def empty(title: str, text: str, page: str | None = None, label: str | None = None) -> None:
-    """What will be here, and the one step that leads there.
-
-    Args:
-        page: url name of the page that the step is on ("overview").
-        label: what the step is called.
-    """
-    with st.container(key="fs-empty-box"):
-        st.html(f'<div class="fs-empty">{_LENS}<h3>{escape(title)}</h3><p>{inline(text)}</p></div>')
-        if page is not None and label is not None:
-            st.page_link(navigation.page(page), label=label)
 
 
 def failure(what: str, kept: str = "", todo: str = "") -> None:

@@ -15,6 +15,7 @@ from core.types import MEAN
 from dashboard import boards, casefile, charts, queries, results
 from dashboard.boards import Cell
 from dashboard.components import cards, grids
+from dashboard.components.empty import empty
 from dashboard.results import Live, Source
 
 CURVES = {
@@ -74,7 +75,7 @@ def not_succeeded(live: Live) -> None:
         cards.failure(what, kept, "Open it under Jobs to read the log, or resume it there.")
     else:
         words = {"queued": "This run waits for its turn.", "running": "This run is at work."}
-        cards.empty(
+        empty(
             words[status.state],
             "Its results by class, its curves and its cases will be here once it has ended.",
             "jobs",

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from core.data import demo
+from core.runs import all_runs
+from core.workspace import Workspace
 
 pytestmark = pytest.mark.browser
 PATIENCE_MS = 240_000
@@ -69,16 +71,20 @@ def test_the_whole_job(page: Any, server: Callable[..., str], folder: Path, tmp_
     assert "PatchCore" in body and "RD" in body and "Traceback" not in body
     shot(page, "leaderboard")
 
-    page.goto(f"{address}/inspect?class=circuit_board")
+    ids = {
+        run.record().config.method: run.run_id for run in all_runs(Workspace(folder / "workspace"))
+    }
+    page.goto(f"{address}/inspect?run={ids['patchcore']}&class=circuit_board&show=all")
     at = page.locator("output.at").first
     at.wait_for()
+    expect_text(page, "Region")
+    shot(page, "inspect")
     before = at.inner_text()
     slider = page.locator("#threshold")
     slider.focus()
     for _ in range(60):
         slider.press("ArrowRight")
     assert at.inner_text() != before, "the threshold moves in the browser"
-    shot(page, "inspect")
 
     first = page.url
     page.locator('button[data-do="next"]').first.click()
