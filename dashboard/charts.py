@@ -97,21 +97,18 @@ def score_histogram(
         thresholds: name -> score; "oracle" and "held out" are written as they are.
     """
     figure = blank("image score", "images")
+    factor = _bins_to_merge(normal, anomalous)
     for name, frame, colour in (
         ("normal", normal, theme.NORMAL), ("anomalous", anomalous, theme.ANOMALOUS),
     ):  # fmt: skip
         if frame.empty:
             continue
-        frame = frame.sort_values("x")
+        bars = _merged(frame, factor)
         figure.add_scatter(
-            x=frame["x"], y=frame["y"], name=name, mode="lines", line_shape="hvh", fill="tozeroy",
+            x=bars["x"], y=bars["y"], name=name, mode="lines", line_shape="hvh", fill="tozeroy",
             line={"color": colour, "width": 1.5}, fillcolor=rgba(colour, 0.42),
             hovertemplate=f"%{{y:.0f}} {name}<br>around score %{{x:.4g}}<extra></extra>",
         )  # fmt: skip
-        top = frame.iloc[int(frame["y"].to_numpy().argmax())]
-        figure.add_annotation(
-            x=top["x"], y=top["y"], text=name, showarrow=False, yshift=10, font_color=colour
-        )
     ordered = sorted((thresholds or {}).items(), key=lambda item: item[1])
     for i, (name, at) in enumerate(ordered):
         figure.add_vline(x=at, line={"color": GUIDE, "width": 1.5, "dash": DASHES[i % 4]})
@@ -119,8 +116,22 @@ def score_histogram(
             x=at, y=1.0, yref="paper", text=f"{safe(name)} {at:.4g}", showarrow=False,
             xanchor="left", xshift=4, yshift=-14 * i, yanchor="top",
         )  # fmt: skip
-    figure.update_layout(showlegend=False)
-    return figure.update_yaxes(rangemode="tozero")
+    figure.update_layout(showlegend=True, margin_t=34)
+    few = max((max(trace.y) for trace in figure.data), default=0) < 6
+    return figure.update_yaxes(rangemode="tozero", dtick=1 if few else None)
+
+
+def _bins_to_merge(normal: pd.DataFrame, anomalous: pd.DataFrame) -> int:
+    """How many neighbouring bins make one bar: about two bars a square root of the images."""
+    images = sum(float(frame["y"].sum()) for frame in (normal, anomalous) if len(frame))
+    bins = max(len(normal), len(anomalous))
+    return int(max(1, round(bins / min(40.0, max(8.0, 2 * images**0.5)))))
+
+
+def _merged(frame: pd.DataFrame, factor: int) -> pd.DataFrame:
+    """Neighbouring bins joined: centres averaged, counts added."""
+    frame = frame.sort_values("x").reset_index(drop=True)
+    return frame.groupby(frame.index // factor).agg({"x": "mean", "y": "sum"})
 
 
 def loss_lines(losses: pd.DataFrame) -> go.Figure:

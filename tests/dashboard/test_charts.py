@@ -45,8 +45,18 @@ def test_histogram_names_thresholds_where_they_lie() -> None:
     assert [line.x0 for line in figure.layout.shapes] == [2.25, 2.75]
     texts = {note.text: note.x for note in figure.layout.annotations}
     assert texts["oracle 2.25"] == 2.25 and texts["held out 2.75"] == 2.75
-    assert texts["normal"] == 2.0  # over its highest bar
+    assert [trace.name for trace in figure.data] == ["normal", "anomalous"]
+    assert list(figure.data[0].y) == [4, 9, 1]
     assert charts.score_histogram(bars, bars.iloc[:0]).data[0].name == "normal"
+
+
+def test_few_images_make_few_bars() -> None:
+    bins = pd.DataFrame({"x": np.arange(40) + 0.5, "y": [1] * 10 + [0] * 30})
+    bars = charts.score_histogram(bins, bins).data[0]
+    # 20 images: 2 sqrt(20) is about 9 bars, so every 4 of the 40 bins are joined
+    assert list(bars.x[:2]) == [2.0, 6.0] and list(bars.y[:4]) == [4, 4, 2, 0]
+    many = bins.assign(y=100)
+    assert len(charts.score_histogram(many, many).data[0].x) == 40
 
 
 def test_losses_end_with_their_name() -> None:
