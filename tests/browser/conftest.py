@@ -24,6 +24,16 @@ ARGUMENTS = [
 ]  # fmt: skip
 
 
+SKIPPED: list[str] = []
+"""Why the browser tests skipped, if they did; said again in the last line of the run."""
+
+
+def pytest_unconfigure() -> None:
+    """The very last line says when nothing was seen in a real browser."""
+    if SKIPPED:
+        print(f"The browser tests were skipped: {SKIPPED[0]}")
+
+
 def executable() -> str | None:
     """A Chrome or Chromium of the system; None when there is none."""
     found = [os.environ.get("FLAWSCOPE_BROWSER"), *map(shutil.which, NAMES)]
@@ -39,7 +49,7 @@ def browser() -> Iterator[Any]:
             opened = playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS)
         except sync_api.Error as error:
             reason = f"no Chrome or Chromium could be started: {str(error).splitlines()[0]}"
-            print(f"browser tests skip: {reason}", file=sys.stderr)
+            SKIPPED.append(reason)
             pytest.skip(reason)
         yield opened
         opened.close()
