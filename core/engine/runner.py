@@ -38,6 +38,7 @@ from core.workspace import Workspace, now
 
 log = logging.getLogger(__name__)
 Columns = dict[str, list[Any]]
+HALF_MAX = float(np.finfo(np.float16).max)
 
 
 def execute(workspace: Workspace, run: RunDirectory) -> State:
@@ -189,7 +190,7 @@ def _predict_all(
         for name, method in methods.items():
             arguments = (images, resolved.batch_size, resolved.device, pace)
             for batch in predict(method, tests[name], *arguments):
-                stored[place : place + len(batch.rows)] = batch.maps_BHW
+                stored[place : place + len(batch.rows)] = _storable(work, batch.maps_BHW)
                 _take(work, batch, accumulator, columns)
                 place += len(batch.rows)
                 done += len(batch.rows)
@@ -200,6 +201,15 @@ def _predict_all(
                 done += len(batch.rows)
                 report_pace(work.progress, done, total, pace)
     return accumulator, heldout, columns, pace
+
+
+def _storable(work: _Work, maps_BHW: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Maps within what float16 holds; metrics never see this, and an event says when it cut."""
+    if float(np.abs(maps_BHW).max()) <= HALF_MAX:
+        return maps_BHW
+    sentence = f"Map values beyond {HALF_MAX:.0f} are stored as {HALF_MAX:.0f}; metrics use all."
+    work.run.event("problem", severity="note", key=RunDirectory.MAPS, message=sentence)
+    return np.clip(maps_BHW, -HALF_MAX, HALF_MAX)
 
 
 def _take(work: _Work, batch: Predicted, accumulator: Accumulator, columns: Columns) -> None:

@@ -229,6 +229,29 @@ def test_a_diverging_run_fails_and_says_at_which_step(
     assert "diverged" in error and "epoch 1" in error and "\n" not in error
 
 
+def test_maps_beyond_float16_are_stored_cut_and_said(
+    place: Workspace, undisturbed: Callable[[str], RunDirectory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.methods.base import METHODS
+    from core.types import RawPrediction
+
+    kind = METHODS.get("patchcore")
+    real = kind.score
+    monkeypatch.setattr(
+        kind,
+        "score",
+        lambda self, f: RawPrediction(tuple(1e6 * m for m in real(self, f).levels_BHW)),
+    )
+    run = finished(place, config(place, "patchcore"))
+    scores, maps_NHW, metrics = results(run)
+    assert np.isfinite(maps_NHW).all() and maps_NHW.max() == runner.HALF_MAX
+    assert max(scores) > runner.HALF_MAX
+    assert any("stored as 65504" in event.get("message", "") for event in run.events())
+    # a factor changes no ranking: the metrics are those of the plain run
+    key = ("mean", "image_auroc")
+    assert metrics[key] == pytest.approx(results(undisturbed("patchcore"))[2][key])
+
+
 def test_out_of_memory_names_the_setting_to_lower(
     place: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
