@@ -118,7 +118,8 @@ class RunDirectory:
         """A new queued run; `config.json` is written first."""
         data = "".join(c if c.isalnum() else "-" for c in Path(config.data).name.lower())[:24]
         for _ in range(100):
-            stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+            at = time.time()  # milliseconds keep runs in the order they were asked for
+            stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(at)) + f"{int(at % 1 * 1000):03d}"
             run_id = f"{stamp}-{config.method}-{data.strip('-')}-{os.urandom(2).hex()}"
             path = workspace.runs / run_id
             try:

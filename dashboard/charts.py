@@ -282,8 +282,12 @@ def accuracy_speed(frame: pd.DataFrame, title: str) -> go.Figure:
     if len(rates):
         low, high = np.log10(rates.min()), np.log10(rates.max())
         room = max(0.25, 0.18 * (high - low))
-        steps = [a * 10.0**k for k in range(-3, 7) for a in (1, 2, 5)]
-        shown = [step for step in steps if low - room <= np.log10(step) <= high + room]
+        shown: list[float] = []
+        for digits in ((1, 2, 5), (1, 2, 3, 4, 5, 6, 8)):  # the finer ones where few would show
+            steps = [a * 10.0**k for k in range(-3, 7) for a in digits]
+            shown = [step for step in steps if low - room <= np.log10(step) <= high + room]
+            if len(shown) > 2:
+                break
         figure.update_xaxes(
             type="log", range=[low - room, high + room], tickvals=shown,
             ticktext=[f"{step:,g}" for step in shown],

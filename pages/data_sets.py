@@ -17,7 +17,8 @@ def render() -> None:
     pieces.styles()
     with st.container(horizontal=True, vertical_alignment="center"):
         pieces.title(TITLE)
-        with st.popover("Add a data set", icon=":material/add:", type="primary"):
+        turn = st.session_state.get("added", 0)  # another key: the popover is closed again
+        with st.popover("Add a data set", icon=":material/add:", type="primary", key=f"new-{turn}"):
             add()
     said = st.session_state.pop("said", None)
     if said:
@@ -53,6 +54,7 @@ def add() -> None:
     except actions.Refused as error:
         st.error(str(error))
         return
+    st.session_state["added"] = st.session_state.get("added", 0) + 1
     st.session_state["said"] = f"Added {dataset.name}. {dataset.recognised}"
     st.rerun()
 
