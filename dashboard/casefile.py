@@ -12,6 +12,8 @@ from dashboard.evidence import CaseLook, share_text
 from dashboard.ranking import number
 
 STRIP = 12
+PEAK_TOLERANCE = 1e-3
+"""Relative difference below which the map's peak is the score itself."""
 
 
 class Place(NamedTuple):
@@ -70,7 +72,8 @@ def facts(case: pd.Series, run: str, look: CaseLook, threshold: float | None) ->
     told = {"score": f"{score:.4g}"}
     if threshold is not None:
         told["threshold"] = f"{threshold:.4g}"
-    told["peak"] = f"{look.overlap.peak:.4g}"
+    if abs(look.overlap.peak - score) > PEAK_TOLERANCE * abs(score):  # stored maps are float16
+        told["peak"] = f"{look.overlap.peak:.4g}"
     told["that hot"] = share_text(look.share_hotter)
     if look.overlap.peak_on_defect is not None:
         told["peak on flaw"] = "yes" if look.overlap.peak_on_defect else "no"

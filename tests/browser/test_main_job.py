@@ -74,11 +74,14 @@ def test_the_whole_job(page: Any, server: Callable[..., str], folder: Path, tmp_
     ids = {
         run.record().config.method: run.run_id for run in all_runs(Workspace(folder / "workspace"))
     }
-    page.goto(f"{address}/inspect?run={ids['patchcore']}&class=circuit_board&show=all")
-    at = page.locator("output.at").first
-    at.wait_for()
+    flawed = f"{address}/inspect?run={ids['patchcore']}&class=circuit_board"
+    page.goto(f"{flawed}&type=misplaced_component")
+    page.locator("output.at").first.wait_for()
     expect_text(page, "Region")
     shot(page, "inspect")
+    page.goto(f"{flawed}&show=all")
+    at = page.locator("output.at").first
+    at.wait_for()
     before = at.inner_text()
     slider = page.locator("#threshold")
     slider.focus()
