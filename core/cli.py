@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from core import console
+from core import console, console_lists
 from core.errors import FlawscopeError
 from core.workspace import Workspace
 
@@ -139,7 +139,7 @@ def demo(
 @app.command(name="list")
 def list_(kind: Kind, workspace: Folder = None, as_json: AsJson = False) -> int:
     """List data sets, methods, metrics or backbones."""
-    return console.listing(Workspace.locate(workspace), kind.value, as_json)
+    return console_lists.listing(Workspace.locate(workspace), kind.value, as_json)
 
 
 @app.command()

@@ -14,7 +14,8 @@ from rich.table import Table
 
 from core import listing as registry_listing
 from core.config import RunConfig, parse
-from core.errors import UsageError
+from core.data.catalogue import DEMO, open_dataset
+from core.errors import DataError, UsageError
 from core.metrics.base import NINE
 from core.runs import RunDirectory, Status, all_runs
 from core.types import MEAN
@@ -56,9 +57,24 @@ def run_config(workspace: Workspace, values: dict[str, Any], pairs: list[str]) -
             raise UsageError(f"--set came as {pair!r}; expected key=value.")
         settings[key] = _value(value)
     config: RunConfig = parse(RunConfig, values | {"method_config": settings}, "run")
-    registry_listing.require_method(workspace, config.method)
     registry_listing.check_settings(workspace, config.method, settings)
+    _check_data(workspace, config)
     return config
+
+
+def _check_data(workspace: Workspace, config: RunConfig) -> None:
+    """Refuse data that cannot be opened before a run is made; say what was recognised."""
+    if config.data == DEMO:  # made when its first run starts
+        return
+    try:
+        dataset = open_dataset(config.data, workspace)
+    except DataError as error:
+        raise UsageError(str(error)) from error
+    dataset.require_classes(config.classes)
+    err.print(f"{dataset.name}: {dataset.recognised}", highlight=False, markup=False)
+    if dataset.problems:
+        first = dataset.problems[0].message
+        err.print(f"{len(dataset.problems)} problems found; the first: {first}", markup=False)
 
 
 def _value(text: str) -> Any:
@@ -179,64 +195,6 @@ def _means(shown: list[RunDirectory]) -> Table:
             "-" if seconds is None else f"{seconds:.0f}",
         )
     return table
-
-
-def listing(workspace: Workspace, kind: str, as_json: bool) -> int:
-    """`list <kind>`."""
-    rows = _LISTS[kind](workspace)
-    if as_json:
-        return answer({kind: rows}, True, "")
-    table = Table(title=kind, title_justify="left")
-    names = [
-        name
-        for name in ("id", "name", "title", "venue", "year", "family", "summary", "here")
-        if rows and name in rows[0]
-    ]
-    for name in names:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*[str(row[name]) for name in names])
-    out.print(table)
-    return 0
-
-
-def _datasets(workspace: Workspace) -> list[dict[str, Any]]:
-    from core.data.catalogue import registered
-
-    return [
-        {
-            "name": entry.name,
-            "path": str(entry.path),
-            "reader": entry.reader,
-            "summary": str(entry.path),
-        }
-        for entry in registered(workspace)
-    ]
-
-
-def _methods(workspace: Workspace) -> list[dict[str, Any]]:
-    return registry_listing.describe_methods()
-
-
-def _metrics(workspace: Workspace) -> list[dict[str, Any]]:
-    from dataclasses import asdict
-
-    from core.metrics.base import METRICS
-
-    return [asdict(metric) for _, metric in METRICS.items()]
-
-
-def _backbones(workspace: Workspace) -> list[dict[str, Any]]:
-    from core.backbones.weights import PACKAGED, whereabouts
-
-    tags = {PACKAGED, *(entry["backbone"] for entry in registry_listing.methods(workspace))}
-    return [
-        {"id": tag, "here": whereabouts(tag, workspace) or "no: fetched from the hub when used"}
-        for tag in sorted(tags)
-    ]
-
-
-_LISTS = {"datasets": _datasets, "methods": _methods, "metrics": _metrics, "backbones": _backbones}
 
 
 def runs(workspace: Workspace, as_json: bool) -> int:

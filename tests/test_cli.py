@@ -35,6 +35,7 @@ def last_json(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
         ),
         (["run", "--data", "demo", "--method", "rd", "--set", "speed"], "expected key=value"),
         (["run", "--data", "demo", "--method", "rd", "--set", "speed=1"], "no setting 'speed'"),
+        (["run", "--data", "/nowhere/at/all", "--method", "rd"], "/nowhere/at/all"),
         (["show", "nothing"], "no run 'nothing'"),
         (["list", "planets"], "planets"),
         (["fly"], "fly"),

@@ -29,6 +29,7 @@ ORDER = (
     ("core.jobs",),
     ("core.demo",),
     ("core.console",),
+    ("core.console_lists",),
     ("core.cli",),
     ("core.__main__",),
     ("dashboard",),
@@ -45,7 +46,7 @@ NEVER = {
 TORCH_FREE = (
     "core.types", "core.errors", "core.registry", "core.config", "core.workspace", "core.runs",
     "core.data", "core.metrics", "core.store", "core.jobs", "core.listing", "core.demo",
-    "core.console", "core.cli", "dashboard", "pages",
+    "core.console", "core.console_lists", "core.cli", "dashboard", "pages",
 )  # fmt: skip
 """What must import without torch at module level: the dashboard and the queue stay light."""
 

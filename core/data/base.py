@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from core.errors import UsageError
 from core.registry import Registry
 from core.types import Problem, Sample
 
@@ -60,6 +62,14 @@ class Dataset:
     def classes(self) -> tuple[str, ...]:
         """Class names, sorted."""
         return tuple(sorted({sample.class_name for sample in self.samples}))
+
+    def require_classes(self, wanted: Iterable[str]) -> None:
+        """Raises UsageError when one of the wanted classes is not there."""
+        unknown = sorted(set(wanted) - set(self.classes))
+        if unknown:
+            raise UsageError(
+                f"{self.name} has no class {unknown[0]!r}; it has {', '.join(self.classes)}."
+            )
 
 
 class Reader(ABC):

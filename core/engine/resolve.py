@@ -18,7 +18,7 @@ from core.data.catalogue import open_dataset
 from core.data.splits import with_calibration
 from core.engine import device as devices
 from core.engine.features import stored_dtype
-from core.errors import DataError, UsageError
+from core.errors import DataError
 from core.methods.base import METHODS, Method
 from core.types import Sample
 from core.workspace import Workspace
@@ -116,11 +116,7 @@ def resolve(config: RunConfig, workspace: Workspace) -> Resolved:
 
 
 def _choose(dataset: Dataset, config: RunConfig) -> Dataset:
-    unknown = sorted(set(config.classes) - set(dataset.classes))
-    if unknown:
-        raise UsageError(
-            f"{dataset.name} has no class {unknown[0]!r}; it has {', '.join(dataset.classes)}."
-        )
+    dataset.require_classes(config.classes)
     chosen: tuple[Sample, ...] = tuple(
         sample
         for sample in dataset.samples

@@ -1,0 +1,68 @@
+"""`list datasets | methods | metrics | backbones`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from core import listing as registry_listing
+from core.console import answer, out
+from core.data.catalogue import registered
+from core.workspace import Workspace
+
+
+def listing(workspace: Workspace, kind: str, as_json: bool) -> int:
+    """`list <kind>`."""
+    rows = _LISTS[kind](workspace)
+    if as_json:
+        return answer({kind: rows}, True, "")
+    table = Table(title=kind, title_justify="left")
+    names = [
+        name
+        for name in ("id", "name", "title", "venue", "year", "family", "summary", "here")
+        if rows and name in rows[0]
+    ]
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*[str(row[name]) for name in names])
+    out.print(table)
+    return 0
+
+
+def _datasets(workspace: Workspace) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": entry.name,
+            "path": str(entry.path),
+            "reader": entry.reader,
+            "summary": str(entry.path),
+        }
+        for entry in registered(workspace)
+    ]
+
+
+def _methods(workspace: Workspace) -> list[dict[str, Any]]:
+    return registry_listing.describe_methods()
+
+
+def _metrics(workspace: Workspace) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    from core.metrics.base import METRICS
+
+    return [asdict(metric) for _, metric in METRICS.items()]
+
+
+def _backbones(workspace: Workspace) -> list[dict[str, Any]]:
+    from core.backbones.weights import PACKAGED, whereabouts
+
+    tags = {PACKAGED, *(entry["backbone"] for entry in registry_listing.methods(workspace))}
+    return [
+        {"id": tag, "here": whereabouts(tag, workspace) or "no: fetched from the hub when used"}
+        for tag in sorted(tags)
+    ]
+
+
+_LISTS = {"datasets": _datasets, "methods": _methods, "metrics": _metrics, "backbones": _backbones}
