@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from core import listing
@@ -258,6 +259,19 @@ def means(run_ids: tuple[str, ...], metric: str) -> dict[str, tuple[float, str]]
         interval = "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
         found[str(row["run_id"])] = (float(row["value"]), interval)
     return found
+
+
+def leading(runs: pd.DataFrame) -> str:
+    """The run to look at first: the highest mean image AUROC on the newest run's data.
+
+    Args:
+        runs: run_id and fingerprint, newest first, at least one.
+    """
+    same = [
+        str(id) for id in runs.loc[runs["fingerprint"] == runs["fingerprint"].iloc[0], "run_id"]
+    ]
+    scores = means(tuple(same), "image_auroc")
+    return max(same, key=lambda id: scores[id][0] if id in scores else -1.0)
 
 
 def queue_order(looks: list[RunLook]) -> dict[str, int]:

@@ -36,7 +36,10 @@ def render() -> None:
     labels = casefile.run_labels(runs, titles)
     asked = st.query_params.get("run")
     with state.filters(TITLE):
-        first = state.pick("run", list(labels), label="Run", words=labels, always=True)
+        best = queries.leading(runs)
+        first = state.pick(
+            "run", list(labels), label="Run", words=labels, default=best, always=True
+        )
         data = runs.loc[runs["run_id"] == first, "fingerprint"].iloc[0]
         beside = [run for run in runs.loc[runs["fingerprint"] == data, "run_id"] if run != first]
         others = state.pick_many("with", beside, label="Beside", words=labels, most=MOST)
@@ -51,7 +54,7 @@ def render() -> None:
     if asked and asked not in labels:
         cards.note(
             "That run has no cases",
-            "It did not end well, or is not in this workspace; the newest one is shown instead.",
+            "It did not end well, or is not in this workspace; the leading one is shown instead.",
         )
     judged = results.judged(source, first)
     judged = judged if name == casework.ALL else judged[judged["class_name"] == name]

@@ -151,3 +151,16 @@ def test_one_class_without_masks_alone(tmp_path: Path, monkeypatch: pytest.Monke
     assert "no masks" in text(visit("run", run=run.run_id))
     assert "no mask" in text(visit("inspect_cases", run=run.run_id, show="missed first"))
     visit("leaderboard", by="pixel_auroc")
+
+
+def test_inspect_opens_on_the_leading_run(store: Store) -> None:
+    from dashboard import queries
+
+    test = visit("inspect_cases")
+    runs = results.runs(results.source())
+    chosen = str(test.session_state["run"])
+    data = runs.loc[runs["run_id"] == runs["run_id"].iloc[0], "fingerprint"].iloc[0]
+    rivals = tuple(runs.loc[runs["fingerprint"] == data, "run_id"])
+    scores = queries.means(rivals, "image_auroc")
+    assert chosen in scores and scores[chosen][0] == max(value for value, _ in scores.values())
+    assert chosen != runs["run_id"].iloc[0], "the leader of these runs is not the newest"
