@@ -16,7 +16,6 @@ PHASES = {
     "waiting": "waiting",
     "starting": "starting",
     "prepare": "preparing pictures",
-    "features": "computing features",
     "train": "training",
     "predict": "scoring test pictures",
     "evaluate": "measuring",

@@ -13,7 +13,7 @@ from typing import Any
 from core.errors import Cancelled
 from core.runs import RunDirectory
 
-PHASES = ("prepare", "features", "train", "predict", "evaluate")
+PHASES = ("prepare", "train", "predict", "evaluate")
 WRITE_EVERY_SECONDS = 0.5
 
 log = logging.getLogger(__name__)

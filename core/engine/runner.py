@@ -113,13 +113,13 @@ def _carry_out(workspace: Workspace, run: RunDirectory) -> dict[str, Any]:
     prepared = prepare(
         resolved.dataset, record.config.size, workspace, report=lambda f, m: progress.update(f, m)
     )
-    _check_unchanged(record.resolved, prepared.fingerprint)
+    _check_unchanged(record.resolved, prepared.fingerprint, resolved.weights.sha256)
     run.write_record(replace(record, resolved=resolved.record(prepared.fingerprint)))
     run.write_table(RunDirectory.SAMPLES, sample_table(prepared))
     for problem in prepared.problems:
         run.event("problem", severity=problem.severity, key=problem.key, message=problem.message)
-    wanted = [np.asarray(prepared.rows(split="train"), dtype=np.intp)]
-    images = Images(prepared, np.concatenate(wanted), resolved.device)
+    train_rows = np.asarray(prepared.rows(split="train"), dtype=np.intp)
+    images = Images(prepared, train_rows, resolved.device)
     work = _Work(workspace, run, resolved, prepared, progress, images)
     methods = _train_all(work)
     accumulator, heldout, columns, pace = _predict_all(work, methods)
@@ -135,12 +135,17 @@ def _pinned(record: Record) -> RunConfig:
     return record.config.model_copy(update={"backbone": record.resolved["backbone"]})
 
 
-def _check_unchanged(earlier: dict[str, Any], fingerprint: str) -> None:
+def _check_unchanged(earlier: dict[str, Any], fingerprint: str, weights_sha256: str) -> None:
     before = earlier.get("dataset", {}).get("fingerprint")
     if before is not None and before != fingerprint:
         raise RunError(
             "The data set has changed since this run began, so it cannot be resumed; "
             "start a new run on the data as it is now."
+        )
+    if earlier.get("weights", {}).get("sha256", weights_sha256) != weights_sha256:
+        raise RunError(
+            "The backbone's weight file has changed since this run began, so it cannot be resumed; "
+            "put the old file back, or start a new run."
         )
 
 

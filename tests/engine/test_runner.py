@@ -291,6 +291,10 @@ def test_resuming_on_changed_data_is_refused(place: Workspace, tmp_path: Path) -
     record["resolved"] = {"dataset": {"fingerprint": "of other data"}, "backbone": BACKBONE}
     (run.path / RunDirectory.CONFIG).write_text(json.dumps(record))
     assert runner.execute(place, run) == "failed"
-    assert "has changed since" in (run.status().error or "")
+    assert "data set has changed since" in (run.status().error or "")
+    record["resolved"] = {"weights": {"sha256": "of another file"}, "backbone": BACKBONE}
+    (run.path / RunDirectory.CONFIG).write_text(json.dumps(record))
+    assert runner.execute(place, run) == "failed"
+    assert "weight file has changed since" in (run.status().error or "")
     with pytest.raises(RunError, match="no maps"):
         run.maps()
