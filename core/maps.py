@@ -20,16 +20,22 @@ def finish(raw: RawPrediction, rule: MapRule, size: int) -> Prediction:
 
     Returns:
         float32 maps [B, size, size] and scores [B], raw (never rescaled per image).
+
+    Raises:
+        UsageError: the rule takes scores that the method did not give, or is unknown.
     """
     levels = [upsample(level.float(), size, rule.align_corners) for level in raw.levels_BHW]
     maps_BHW = torch.stack(levels).mean(dim=0) if len(levels) > 1 else levels[0]
     if rule.sigma > 0:
         maps_BHW = smooth(maps_BHW, rule.sigma)
+    ader_scores_B = image_scores(maps_BHW, rule.ader_score)
     if rule.score == "method":
         if raw.scores_B is None:
             raise UsageError("The rule takes the method's own scores, but the method gave none.")
-        return Prediction(maps_BHW, raw.scores_B.float())
-    return Prediction(maps_BHW, image_scores(maps_BHW, rule.score))
+        return Prediction(maps_BHW, raw.scores_B.float(), ader_scores_B)
+    if rule.score == rule.ader_score:
+        return Prediction(maps_BHW, ader_scores_B, ader_scores_B)
+    return Prediction(maps_BHW, image_scores(maps_BHW, rule.score), ader_scores_B)
 
 
 def upsample(maps_BHW: Tensor, size: int, align_corners: bool) -> Tensor:

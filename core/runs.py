@@ -102,6 +102,8 @@ class RunDirectory:
     MAPS = "maps.npy"
     METRICS = "metrics.parquet"
     CURVES = "curves.parquet"
+    REGIONS = "regions.parquet"
+    SUMMARIES = "summaries.parquet"
     CANCEL = "cancel"
 
     def __init__(self, path: Path) -> None:

@@ -78,10 +78,12 @@ class Prediction:
     Attributes:
         maps_BHW: float32, at the run's size, higher = more anomalous.
         scores_B: float32 image scores.
+        ader_scores_B: float32 image scores by `MapRule.ader_score`.
     """
 
     maps_BHW: torch.Tensor
     scores_B: torch.Tensor
+    ader_scores_B: torch.Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +95,11 @@ class MapRule:
         sigma: Gaussian smoothing after upsampling in pixels of the run's size; 0 = none.
         score: "max" of the final map, "pool<k>" = max of its k x k average pool (stride 1),
             "method" = the scores the method returned.
+        ader_score: how ADer scores an image of this method, "max" or "pool<k>"; only for
+            values that stand beside its published rows.
     """
 
     align_corners: bool = False
     sigma: float = 4.0
     score: str = "max"
+    ader_score: str = "max"

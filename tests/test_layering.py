@@ -23,11 +23,13 @@ ORDER = (
     ("core.maps",),
     ("core.metrics",),
     ("core.runs",),
+    ("core.comparison",),
     ("core.engine",),
     ("core.store",),
     ("core.listing",),
     ("core.jobs",),
     ("core.demo",),
+    ("core.console_tables",),
     ("core.console",),
     ("core.console_lists",),
     ("core.cli",),
@@ -45,8 +47,9 @@ NEVER = {
 
 TORCH_FREE = (
     "core.types", "core.errors", "core.registry", "core.config", "core.workspace", "core.runs",
+    "core.comparison",
     "core.data", "core.metrics", "core.store", "core.jobs", "core.listing", "core.demo",
-    "core.console", "core.console_lists", "core.cli", "dashboard", "pages",
+    "core.console", "core.console_lists", "core.console_tables", "core.cli", "dashboard", "pages",
 )  # fmt: skip
 """What must import without torch at module level: the dashboard and the queue stay light."""
 

@@ -54,6 +54,7 @@ class Predicted:
     rows: Rows
     maps_BHW: npt.NDArray[np.float32]
     scores_B: npt.NDArray[np.float32]
+    ader_scores_B: npt.NDArray[np.float32]
     latency_ms: float
 
 
@@ -86,7 +87,8 @@ def predict(
                 f"of the batch from row {int(some[0])}; lower the learning rate and train again."
             )
         pace.add(len(some), seconds, first=start == 0)
-        yield Predicted(some, maps_BHW, scores_B, 1000 * seconds / len(some))
+        ader_scores_B = final.ader_scores_B.cpu().numpy()
+        yield Predicted(some, maps_BHW, scores_B, ader_scores_B, 1000 * seconds / len(some))
 
 
 @torch.inference_mode()

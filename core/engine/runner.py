@@ -16,29 +16,26 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import torch
 
 from core.config import RunConfig
 from core.data.prepared import Prepared, prepare
 from core.engine import device as devices
 from core.engine.features import ImageBatch, Images
-from core.engine.prediction import Pace, Predicted, predict, publish_cases, report_pace, truth_facts
+from core.engine.prediction import Pace, predict, report_pace
 from core.engine.progress import Progress
 from core.engine.resolve import Resolved, resolve
-from core.engine.tables import curve_table, metric_table, sample_table
+from core.engine.scoring import Scoring
+from core.engine.tables import sample_table
 from core.engine.training import Task, train
 from core.errors import Cancelled, FlawscopeError, RunError
 from core.methods.base import Method
-from core.metrics.accumulate import Accumulator
 from core.runs import Record, RunDirectory
 from core.seeding import seed_everything
 from core.types import State
 from core.workspace import Workspace, now
 
 log = logging.getLogger(__name__)
-Columns = dict[str, list[Any]]
-HALF_MAX = float(np.finfo(np.float16).max)
 
 
 def execute(workspace: Workspace, run: RunDirectory) -> State:
@@ -122,9 +119,9 @@ def _carry_out(workspace: Workspace, run: RunDirectory) -> dict[str, Any]:
     images = Images(prepared, train_rows, resolved.device)
     work = _Work(workspace, run, resolved, prepared, progress, images)
     methods = _train_all(work)
-    accumulator, heldout, columns, pace = _predict_all(work, methods)
+    scoring, pace = _predict_all(work, methods)
     progress.phase("evaluate", "computing metrics")
-    _evaluate(work, accumulator, heldout, columns)
+    scoring.finish()
     return _facts(progress, run, methods, pace, resolved.device)
 
 
@@ -177,79 +174,30 @@ def _train_all(work: _Work) -> dict[str, Method]:
     return methods
 
 
-def _predict_all(
-    work: _Work, methods: dict[str, Method]
-) -> tuple[Accumulator, dict[str, list[float]], Columns, Pace]:
+def _predict_all(work: _Work, methods: dict[str, Method]) -> tuple[Scoring, Pace]:
     """Predict test and held-out images; maps.npy is complete when this returns."""
     resolved, size = work.resolved, work.resolved.config.size
     tests = {name: work.rows("test", names) for name, names in resolved.models.items()}
     held = {name: work.rows("calibration", names) for name, names in resolved.models.items()}
-    total = sum(map(len, tests.values())) + sum(map(len, held.values()))
+    cases = sum(map(len, tests.values()))
+    total = cases + sum(map(len, held.values()))
     work.progress.phase("predict")
-    accumulator, pace, done = Accumulator(), Pace(), 0
-    columns: Columns = defaultdict(list)
-    heldout: dict[str, list[float]] = defaultdict(list)
+    pace, done, place = Pace(), 0, 0
+    scoring = Scoring(work.run, work.prepared, cases, resolved.config.seed)
     images = Images(work.prepared, np.zeros(0, dtype=np.intp), resolved.device)
-    with work.run.writing_maps((sum(map(len, tests.values())), size, size)) as stored:
-        place = 0
+    with work.run.writing_maps((cases, size, size)) as stored:
         for name, method in methods.items():
             arguments = (images, resolved.batch_size, resolved.device, pace)
             for batch in predict(method, tests[name], *arguments):
-                stored[place : place + len(batch.rows)] = _storable(work, batch.maps_BHW)
-                _take(work, batch, accumulator, columns)
+                stored[place : place + len(batch.rows)] = scoring.take(batch)
                 place += len(batch.rows)
                 done += len(batch.rows)
                 report_pace(work.progress, done, total, pace)
             for batch in predict(method, held[name], *arguments):
-                for row, score in zip(batch.rows, batch.scores_B, strict=True):
-                    heldout[work.prepared.samples[row].class_name].append(float(score))
+                scoring.hold_out(batch)
                 done += len(batch.rows)
                 report_pace(work.progress, done, total, pace)
-    return accumulator, heldout, columns, pace
-
-
-def _storable(work: _Work, maps_BHW: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Maps within what float16 holds; metrics never see this, and an event says when it cut."""
-    if float(np.abs(maps_BHW).max()) <= HALF_MAX:
-        return maps_BHW
-    sentence = f"Map values beyond {HALF_MAX:.0f} are stored as {HALF_MAX:.0f}; metrics use all."
-    work.run.event("problem", severity="note", key=RunDirectory.MAPS, message=sentence)
-    return np.clip(maps_BHW, -HALF_MAX, HALF_MAX)
-
-
-def _take(work: _Work, batch: Predicted, accumulator: Accumulator, columns: Columns) -> None:
-    """File a batch's cases, and hand it to the metrics class by class."""
-    samples = [work.prepared.samples[row] for row in batch.rows]
-    regions_BHW = work.prepared.regions(batch.rows)
-    known = work.prepared.has_mask[batch.rows]
-    columns["sample"] += list(batch.rows)
-    columns["score"] += [float(score) for score in batch.scores_B]
-    columns["latency_ms"] += [batch.latency_ms] * len(samples)
-    columns["has_mask"] += [bool(mask) for mask in known]
-    for column, values in truth_facts(work.prepared, batch, regions_BHW).items():
-        columns[column] += values
-    names = np.array([sample.class_name for sample in samples])
-    labels_B = np.array([sample.label for sample in samples], dtype=np.int8)
-    for name in sorted(set(names)):
-        mine = names == name
-        accumulator.update(
-            class_name=str(name),
-            maps_BHW=batch.maps_BHW[mine],
-            regions_BHW=regions_BHW[mine],
-            scores_B=batch.scores_B[mine],
-            labels_B=labels_B[mine],
-            has_mask_B=known[mine],
-        )
-
-
-def _evaluate(
-    work: _Work, accumulator: Accumulator, heldout: dict[str, list[float]], columns: Columns
-) -> None:
-    run = work.run
-    evaluation = accumulator.compute(seed=work.resolved.config.seed, held_out=heldout)
-    run.write_table(RunDirectory.CASES, pa.table(publish_cases(work.prepared, columns)))
-    run.write_table(RunDirectory.CURVES, curve_table(evaluation, heldout))
-    run.write_table(RunDirectory.METRICS, metric_table(evaluation))
+    return scoring, pace
 
 
 def _facts(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 
 from core.data.prepared import Prepared
 from core.metrics.accumulate import Evaluation
+from core.metrics.tables import region_columns, summary_columns
 
 METRICS = pa.schema(
     [
@@ -15,6 +18,33 @@ METRICS = pa.schema(
         ("ci_low", pa.float64()),
         ("ci_high", pa.float64()),
         ("note", pa.string()),
+        ("anomaly_type", pa.string()),
+        ("convention", pa.string()),
+        ("bound_low", pa.float64()),
+        ("bound_high", pa.float64()),
+    ]
+)
+REGIONS = pa.schema(
+    [
+        ("class_name", pa.string()),
+        ("key", pa.string()),
+        ("region", pa.int32()),
+        ("area_px", pa.int32()),
+        ("peak", pa.float64()),
+        ("rating", pa.float64()),
+        ("found", pa.float64()),
+        ("hit", pa.bool_()),
+        ("recall", pa.list_(pa.float64())),
+    ]
+)
+SUMMARIES = pa.schema(
+    [
+        ("class_name", pa.string()),
+        ("key", pa.string()),
+        ("edge", pa.float32()),
+        ("normal", pa.float32()),
+        ("anomalous", pa.float32()),
+        ("gain", pa.float32()),
     ]
 )
 CURVES = pa.schema(
@@ -51,6 +81,20 @@ def sample_table(prepared: Prepared) -> pa.Table:
 def metric_table(evaluation: Evaluation) -> pa.Table:
     """metrics.parquet: values with their intervals and notes, class by class."""
     return pa.table(evaluation.metric_columns(), schema=METRICS)
+
+
+def region_table(evaluation: Evaluation) -> pa.Table:
+    """regions.parquet: every true region, whether it is found, and at which rates."""
+    return _table(region_columns(evaluation.groups), REGIONS)
+
+
+def summary_table(evaluation: Evaluation) -> pa.Table:
+    """summaries.parquet: per-image histograms, for comparing runs without their maps."""
+    return _table(summary_columns(evaluation.groups), SUMMARIES)
+
+
+def _table(columns: dict[str, Any], schema: pa.Schema) -> pa.Table:
+    return pa.table({name: columns.get(name, []) for name in schema.names}, schema=schema)
 
 
 def curve_table(evaluation: Evaluation, heldout: dict[str, list[float]]) -> pa.Table:

@@ -10,14 +10,23 @@ exact value, R resamples for its interval), so a new metric gets its interval fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from core.metrics.ranking import FloatArray, Ranking
+import numpy as np
+import numpy.typing as npt
+
+from core.metrics.ranking import FloatArray, Ranking, Rates
 from core.registry import Registry
 
-Level: TypeAlias = Literal["image", "pixel", "region", "summary", "threshold"]
+if TYPE_CHECKING:
+    from core.metrics.froc import Froc
+    from core.metrics.objects import Detections
+
+Level: TypeAlias = Literal["image", "pixel", "region", "object", "summary", "threshold"]
+Unit: TypeAlias = Literal["share", "score", "pixels", "correlation"]
 
 NINE = (
     "image_auroc",
@@ -42,20 +51,47 @@ class NotApplicable(NotComputable):
 
 
 @dataclass(frozen=True, slots=True)
+class Sizes:
+    """True regions (L) of a class: pixels, highest map value, place of their image among all."""
+
+    areas_L: npt.NDArray[np.int64]
+    peaks_L: npt.NDArray[np.float32]
+    image_L: npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What is known of one class: rankings, or the reason why there is none.
+    """What is known of one class (or one anomaly type of it), or the reason why it is not.
 
     Attributes:
         image_ranking: test images by score.
         pixel_ranking: test pixels by map value, with the regions' gains.
+        rates: shares of normal images' pixels at the thresholds of `pixel_ranking`; a function
+            where few ask for them.
+        sizes: the true regions.
+        froc: lesions and marks.
+        detections: objects found in each image; the reason is empty where they are not part of
+            the evaluation at all.
         values: metrics computed so far, each [R]; summaries read them.
         held_out_N: scores of held-out normal images, if the protocol holds any out.
+        operating: place among the thresholds of `pixel_ranking` at which pixel F1 is highest.
+        threshold: the map value there.
+        weights_RN: how often each image counts; None = once (R = 1).
+        slack: how far fixed point may have moved a region's share.
     """
 
     image_ranking: Ranking | str
     pixel_ranking: Ranking | str
+    rates: Rates | Callable[[], Rates] | str = "no pixels"
+    sizes: Sizes | str = "no regions"
+    froc: Froc | str = "no marks"
+    detections: Sequence[Detections] | str = ""
     values: Mapping[str, FloatArray] = field(default_factory=dict)
     held_out_N: FloatArray | None = None
+    operating: int | None = None
+    threshold: float = math.nan
+    weights_RN: FloatArray | None = None
+    slack: float = 0.0
 
     @property
     def images(self) -> Ranking:
@@ -71,8 +107,16 @@ class Evidence:
             raise NotComputable(self.pixel_ranking)
         return self.pixel_ranking
 
+    def need(self, name: Literal["rates", "sizes", "froc", "detections"]) -> Any:
+        """The field of that name; raises NotComputable with the reason."""
+        found = getattr(self, name)
+        if isinstance(found, str):
+            raise NotComputable(found) if found else NotApplicable(name)
+        return found() if callable(found) else found
+
 
 Formula: TypeAlias = Callable[[Evidence], FloatArray]
+Guard: TypeAlias = Callable[[Evidence], tuple[FloatArray, FloatArray]]
 Note: TypeAlias = Callable[[Evidence], str]
 
 
@@ -81,9 +125,10 @@ class Metric:
     """One metric as people and pages see it: plain data, its formula is kept beside it.
 
     Attributes:
-        level: what is counted: images, pixels, regions; "summary" of other metrics; a
-            "threshold" (a score or map value, not a quality; no mean, no interval).
-        unit: "share" (0 to 1) or "score" (the method's own scale).
+        level: what is counted: images, pixels, regions, detected objects; "summary" of other
+            metrics; a "threshold" (a score or map value, not a quality; no mean, no interval).
+        unit: "share" (0 to 1), "score" (the method's own scale), "pixels" (of the run's size)
+            or "correlation" (-1 to 1).
         low, high: bounds of the value; None = unbounded.
         higher_is_better: None for thresholds.
         summary: one plain sentence.
@@ -94,7 +139,7 @@ class Metric:
     id: str
     title: str
     level: Level
-    unit: Literal["share", "score"]
+    unit: Unit
     low: float | None
     high: float | None
     higher_is_better: bool | None
@@ -103,16 +148,34 @@ class Metric:
     source: str
 
     def compute(self, evidence: Evidence) -> FloatArray:
-        """Values [R]; raises NotComputable with a reason."""
-        return _FORMULAS[self.id][0](evidence)
+        """Values [R]; raises NotComputable with a reason.
+
+        Rounding of sums may carry a value beyond its range, by a last bit: it is cut off there.
+        """
+        values_R = _FORMULAS[self.id][0](evidence)
+        if self.low is None and self.high is None:
+            return values_R
+        return np.asarray(np.clip(values_R, self.low, self.high))
 
     def note(self, evidence: Evidence) -> str:
         """Remark on a computed value; "" = none."""
         return _FORMULAS[self.id][1](evidence)
 
+    def bounds(self, evidence: Evidence) -> tuple[float, float] | None:
+        """What the exact value surely lies between, when `evidence` comes from histograms.
+
+        None: the value is exact as it is.
+        """
+        guard = _FORMULAS[self.id][2]
+        if guard is None:
+            return None
+        low_R, high_R = guard(evidence)
+        ends = (-math.inf if self.low is None else self.low, self.high or math.inf)
+        return float(max(low_R[0], ends[0])), float(min(high_R[0], ends[1]))
+
 
 METRICS: Registry[Metric] = Registry("metric", "core.metrics")
-_FORMULAS: dict[str, tuple[Formula, Note]] = {}
+_FORMULAS: dict[str, tuple[Formula, Note, Guard | None]] = {}
 
 
 def metric(
@@ -123,14 +186,20 @@ def metric(
     summary: str,
     definition: str,
     source: str,
+    unit: Unit = "share",
+    higher_is_better: bool = True,
     note: Note = lambda evidence: "",
+    bounds: Guard | None = None,
 ) -> Callable[[Formula], Formula]:
     """Function decorator: file a metric under `id`; raises ValueError when the id is taken.
 
-    Thresholds are on the method's own scale and unbounded; all other metrics are shares, 0 to 1,
-    higher = better.
+    Thresholds are on the method's own scale and unbounded. A metric of pixels, regions or their
+    summary gives `bounds`, unless the histogram's own thresholds are all it looks at.
     """
-    scale = level == "threshold"
+    unit = "score" if level == "threshold" else unit
+    low, high = {"share": (0.0, 1.0), "correlation": (-1.0, 1.0), "pixels": (0.0, None)}.get(
+        unit, (None, None)
+    )
 
     def keep(compute: Formula) -> Formula:
         METRICS.register(id)(
@@ -138,16 +207,16 @@ def metric(
                 id=id,
                 title=title,
                 level=level,
-                unit="score" if scale else "share",
-                low=None if scale else 0.0,
-                high=None if scale else 1.0,
-                higher_is_better=None if scale else True,
+                unit=unit,
+                low=low,
+                high=high,
+                higher_is_better=None if level == "threshold" else higher_is_better,
                 summary=summary,
                 definition=definition,
                 source=source,
             )
         )
-        _FORMULAS[id] = (compute, note)
+        _FORMULAS[id] = (compute, note, bounds)
         return compute
 
     return keep

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from core.metrics.froc import Froc
+from core.metrics.population import Population
 from core.metrics.ranking import FloatArray, Ranking
 from core.metrics.records import ImageRecord
 
@@ -23,6 +25,8 @@ _CANDIDATES = 2000
 _TOLERANCE = 1e-5
 TAIL_SHARES = np.logspace(0, -6, 61)
 HISTOGRAM_BINS = 40
+MOST_MARKS = 8.0
+"""False marks a normal image up to which the FROC curve is drawn."""
 _LARGEST = float(np.finfo(np.float64).max)
 
 Index = npt.NDArray[np.intp]
@@ -36,6 +40,7 @@ class Curve:
         roc, pixel_roc: x false-positive rate, y true-positive rate;
         pr, pixel_pr: x recall, y precision;
         pro: x false-positive rate (to 1), y per-region overlap;
+        froc: x false marks a normal image (to 8), y regions found;
         score_hist_normal, score_hist_anomalous: x bin centre, y images (bins shared);
         normal_tail: y share of normal pixels with a map value >= x.
     `threshold`: a point holds when values >= threshold are called anomalous; for histograms the
@@ -126,7 +131,9 @@ def _thresholds(ranking: Ranking, index: Index) -> FloatArray:
     values = ranking.thresholds_M
     assert values is not None
     with np.errstate(over="ignore"):
-        above = np.nextafter(values, values.dtype.type(np.inf))
+        above = ranking.ceilings_M
+        if above is None:
+            above = np.nextafter(values, values.dtype.type(np.inf))
         top = np.nextafter(values.dtype.type(ranking.highest), values.dtype.type(np.inf))
     inner = _steps(ranking, index, above.astype(np.float64), values.astype(np.float64))
     return np.minimum(np.concatenate(([float(top)], inner, [ranking.lowest])), _LARGEST)
@@ -163,6 +170,22 @@ def _thinned(class_name: str, curve: str, x: FloatArray, y: FloatArray, at: Floa
     return Curve(class_name, curve, x[keep], y[keep], at[keep])
 
 
+def froc_curve(class_name: str, curve: Froc) -> list[Curve]:
+    """Lesions found against false marks a normal image, as steps, up to MOST_MARKS."""
+    inside = curve.nlf_T <= MOST_MARKS
+    x, y, at = curve.nlf_T[inside], curve.llf_T[inside], curve.threshold_T[inside]
+    if len(x) == 0:
+        return []
+    before = np.concatenate(([0.0], y[:-1]))
+    line = [
+        np.concatenate(([0.0], np.repeat(x, 2), [MOST_MARKS])),
+        np.concatenate(([0.0], np.stack((before, y), axis=1).ravel(), y[-1:])),
+        np.concatenate((at[:1], np.repeat(at, 2), at[-1:])),
+    ]
+    keep = thin(line[0] / MOST_MARKS, line[1])
+    return [Curve(class_name, "froc", *(part[keep] for part in line))]
+
+
 def score_histograms(class_name: str, images: Sequence[ImageRecord]) -> list[Curve]:
     """Image scores of normal and of anomalous images over the same 40 bins."""
     edges = np.histogram_bin_edges([image.score for image in images], bins=HISTOGRAM_BINS)
@@ -179,39 +202,21 @@ def score_histograms(class_name: str, images: Sequence[ImageRecord]) -> list[Cur
     ]
 
 
-def normal_tail(class_name: str, values_N: npt.NDArray[np.float32]) -> list[Curve]:
-    """Share of normal pixels at or above a map value, from 1 to 1e-6 as far as the data goes.
+def normal_tail(class_name: str, populations: Sequence[Population]) -> list[Curve]:
+    """Share of the normal pixels of some classes at or above a map value, from 1 to 1e-6 as far as
+    the data goes; no curve without normal pixels.
 
-    Args:
-        values_N: ascending; an empty array gives no curve.
+    The values are those near which the shares of `TAIL_SHARES` lie in any of the classes.
     """
-    count = len(values_N)
-    if count == 0:
+    populations = [population for population in populations if population.negatives]
+    if not populations:
         return []
-    ranks = np.unique(np.maximum(1, np.rint(TAIL_SHARES * count)).astype(np.intp))[::-1]
-    x = np.unique(values_N[count - ranks])
-    y = (count - np.searchsorted(values_N, x, side="left")) / count
-    at = x.astype(np.float64)
-    return [Curve(class_name, "normal_tail", at, y, at)]
-
-
-def pooled_tail(
-    class_name: str, tails: Sequence[Curve], images: Sequence[ImageRecord]
-) -> list[Curve]:
-    """The tail of the normal pixels of several classes together.
-
-    Exact at every x it gives; the x come from the classes' own tails, so that the pixels need
-    not be sorted together.
-    """
-    if not tails:
-        return []
-    x = np.unique(np.concatenate([tail.x for tail in tails]))
-    single = x.astype(np.float32)
-    at_or_above = np.zeros(len(x), dtype=np.int64)
-    for image in images:
-        found = np.searchsorted(image.normals_N, single, side="left")
-        at_or_above += len(image.normals_N) - found
-    y = at_or_above / sum(len(image.normals_N) for image in images)
+    x = np.unique(np.concatenate([one.normal_values(TAIL_SHARES) for one in populations]))
+    negatives = sum(one.negatives for one in populations)
+    below = np.sum([one.normals_below(x) for one in populations], axis=0)
+    y = (negatives - below) / negatives
+    x, y = x[y > 0], y[y > 0]
     wanted = np.searchsorted(-np.log(y), -np.log(TAIL_SHARES))
     keep = np.unique(np.append(np.minimum(wanted, len(x) - 1), (0, len(x) - 1)))
-    return [Curve(class_name, "normal_tail", x[keep], y[keep], x[keep])]
+    at = x[keep].astype(np.float64)
+    return [Curve(class_name, "normal_tail", at, y[keep], at)]

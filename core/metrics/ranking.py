@@ -21,11 +21,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from core.metrics.lazy import lazy
+
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 Values: TypeAlias = npt.NDArray[np.floating[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ranking:
     """Normal against anomalous values, counted at M descending thresholds.
 
@@ -37,7 +39,9 @@ class Ranking:
         gain_RM: what the values at the threshold add to the mean over regions of the share of
             a region found; sums to 1 over M. None where there are no regions (images).
         thresholds_M: the distinct anomalous values; None for bins.
+        ceilings_M: values just above those at the thresholds; None: one float32 step above them.
         lowest, highest: extremes over normal and anomalous values; NaN for bins.
+        spread: values of a bin differ, in unknown order; else those at a threshold are tied.
     """
 
     count_RM: FloatArray
@@ -47,18 +51,38 @@ class Ranking:
     negatives_R: FloatArray
     gain_RM: FloatArray | None = None
     thresholds_M: Values | None = None
+    ceilings_M: Values | None = None
     lowest: float = np.nan
     highest: float = np.nan
+    spread: bool = False
 
-    @property
+    @lazy
     def found_RM(self) -> FloatArray:
         """True positives at each threshold."""
         return np.cumsum(self.count_RM, axis=1)
 
-    @property
+    @lazy
     def false_RM(self) -> FloatArray:
         """False positives at each threshold."""
         return self.above_RM + self.ties_RM
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Share of the pixels of normal images at or above each threshold of a ranking. [R, M]
+
+    Attributes:
+        low_RM, high_RM: where values of a bin are in unknown order, the rate at one of them lies
+            between these; else both are equal.
+        share_RM: what the threshold's anomalous values add to the mean over images of the share
+            of an image's anomalous pixels found.
+        pixels: pixels of normal images.
+    """
+
+    low_RM: FloatArray
+    high_RM: FloatArray
+    share_RM: FloatArray
+    pixels: int
 
 
 def rank(
@@ -112,11 +136,29 @@ def auroc(ranking: Ranking) -> FloatArray:
 
 
 def average_precision(ranking: Ranking) -> FloatArray:
-    """Sum over thresholds of (rise in recall) x precision; no interpolation. [R]"""
+    """Sum over thresholds of (rise in recall) x precision; no interpolation. [R]
+
+    Where the values of a bin are spread, the i-th of p anomalous values has on average
+    q i / (p + 1) of the bin's q normal ones before it; the sum over i is taken as an integral from
+    1/2 to p + 1/2 by Gauss's rule of three points.
+    """
     r = ranking
+    if r.spread:
+        return _spread_average_precision(r)
     found_RM = r.found_RM
     predicted_RM = np.maximum(found_RM + r.false_RM, 1.0)  # a bin may hold nothing at all
     return np.asarray((r.count_RM * (found_RM / predicted_RM)).sum(axis=1) / r.positives_R)
+
+
+def _spread_average_precision(r: Ranking) -> FloatArray:
+    before = r.found_RM - r.count_RM
+    total_RM = np.zeros_like(before)
+    share_RM = r.ties_RM / (r.count_RM + 1.0)
+    for node, weight in zip(*np.polynomial.legendre.leggauss(3), strict=True):
+        at = 0.5 + r.count_RM * (1.0 + node) / 2.0
+        found = before + at
+        total_RM += 0.5 * weight * found / (found + r.above_RM + share_RM * at)
+    return np.asarray((r.count_RM * total_RM).sum(axis=1) / r.positives_R)
 
 
 def f1(ranking: Ranking) -> FloatArray:
@@ -127,20 +169,38 @@ def f1(ranking: Ranking) -> FloatArray:
 
 
 def f1_max(ranking: Ranking) -> FloatArray:
-    """Highest F1 of any threshold; it is always reached at an anomalous value. [R]"""
-    return np.asarray(f1(ranking).max(axis=1))
+    """Highest F1 of any threshold; it is always reached at an anomalous value. [R]
+
+    Where the values of a bin are spread: the middle between what a bin's edge reaches and what
+    would be reached with all anomalous values of the bin first (see `bounds`).
+    """
+    reached = f1(ranking).max(axis=1)
+    if not ranking.spread:
+        return np.asarray(reached)
+    found_RM = ranking.found_RM
+    best_RM = 2.0 * found_RM / (found_RM + ranking.above_RM + ranking.positives_R[:, None])
+    return np.asarray((reached + best_RM.max(axis=1)) / 2)
 
 
 def f1_max_threshold(ranking: Ranking) -> FloatArray:
     """Threshold of the highest F1, the highest one where several tie. [R]; exact rankings only."""
     assert ranking.thresholds_M is not None
-    return np.asarray(ranking.thresholds_M[f1(ranking).argmax(axis=1)], dtype=np.float64)
+    return np.asarray(ranking.thresholds_M[best_f1(ranking)], dtype=np.float64)
+
+
+def best_f1(ranking: Ranking) -> npt.NDArray[np.intp]:
+    """Place of the highest F1 among the thresholds, the highest threshold where several tie. [R]"""
+    return np.asarray(f1(ranking).argmax(axis=1))
 
 
 def iou_max(ranking: Ranking) -> FloatArray:
-    """Highest intersection over union of any threshold. [R]"""
-    union_RM = ranking.false_RM + ranking.positives_R[:, None]
-    return np.asarray((ranking.found_RM / union_RM).max(axis=1))
+    """Highest intersection over union of any threshold; of spread values as `f1_max`. [R]"""
+    found_RM, positives_R1 = ranking.found_RM, ranking.positives_R[:, None]
+    reached = (found_RM / (ranking.false_RM + positives_R1)).max(axis=1)
+    if not ranking.spread:
+        return np.asarray(reached)
+    best = (found_RM / (ranking.above_RM + positives_R1)).max(axis=1)
+    return np.asarray((reached + best) / 2)
 
 
 def aupro(ranking: Ranking, limit: float = 0.3) -> FloatArray:

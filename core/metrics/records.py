@@ -1,29 +1,55 @@
-"""What is kept of one test image: its score, and its pixels sorted, normal and anomalous apart.
+"""What is kept of one test image.
 
-A normal pixel costs 4 bytes (its float32 value), an anomalous one 8: a 64-bit key whose upper
-half orders like the value and whose lower half is the area of the pixel's region. Sorting keys
-sorts values and carries the areas along, in one order whatever order images came in.
+Grade "exact" keeps every pixel, sorted: 4 bytes a normal one, 8 an anomalous one. Grade "stream"
+keeps a bounded profile: map values at some ranks of the normal pixels and of each region. Its
+pixel metrics come from histograms; the profile serves what is asked image by image: intervals,
+recall of each image and region.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from core.errors import UsageError
-from core.metrics.ranking import FloatArray, Ranking, rank
+from core.metrics.ascending import Ascending, host, sorted_rows
+from core.metrics.batch import Batch
+from core.metrics.froc import lesion_ratings
+from core.metrics.keys import Float32s
+from core.metrics.marks import Marks, find_marks
+from core.metrics.ranking import FloatArray
+from core.metrics.threads import in_threads
+from core.metrics.truth import Truth
 
-Float32s = npt.NDArray[np.float32]
-Keys = npt.NDArray[np.uint64]
+PROFILE = 129
+"""Evenly spaced ranks of a thinned profile; half as many again lie in its upper tail."""
+REGION_PROFILE = 64
 
-_SIGN = np.uint32(0x80000000)
-_LOW = np.uint64(0xFFFFFFFF)
-_HALF = np.uint64(32)
+Int32s = npt.NDArray[np.int32]
+Int64s = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Normals:
+    """Map values of an image's normal pixels, ascending: all of them, or some with their ranks."""
+
+    count: int
+    values: Ascending
+    ranks_K: Int64s | None = None
+
+    def below(self, edges_T: npt.NDArray[Any]) -> FloatArray:
+        """How many lie below each float32 edge: counted, or interpolated between ranks. [T]"""
+        if self.ranks_K is None:
+            return self.values.count_below(edges_T).astype(np.float64)
+        just_below = np.nextafter(edges_T.astype(np.float64), -np.inf)
+        known = self.values.on_host.astype(np.float64)
+        return np.interp(just_below, known, self.ranks_K, left=0.0, right=float(self.count))
+
+
+NOTHING = Normals(0, Ascending(np.empty(0, np.float32)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,153 +57,215 @@ class ImageRecord:
     """One image.
 
     Attributes:
-        label: 0 normal, 1 anomalous.
-        score: image score.
-        digest: checksum of map and regions; orders images that share label and score.
-        normals_N: map values of normal pixels, ascending; empty when the mask is unknown.
-        keys_M: anomalous pixels, ascending; see `encode`.
-        regions: number of anomalous regions.
+        label, score, ader_score, anomaly_type, specimen, key: as they came.
+        digest: checksum of what is kept; orders images that share label, score and key.
+        known: whether its pixels count.
+        normals: None when no pixels are kept.
+        values_M: anomalous pixels, ascending.
+        region_M: the region (from 0) each belongs to.
+        weights_M: pixels each stands for; None: one.
+        areas_L, peaks_L: pixels and highest value of each region.
+        marks_K: scores of a normal image's local maxima, see `marks`; None for anomalous images
+            and where they were not looked for.
+        ratings_L: score of the highest local maximum on each region, see `froc`.
     """
 
     label: int
     score: float
+    ader_score: float
+    anomaly_type: str
+    specimen: str | None
+    key: str
     digest: int
-    normals_N: Float32s
-    keys_M: Keys
-    regions: int
+    known: bool
+    normals: Normals | None
+    values_M: Float32s
+    region_M: Int32s
+    weights_M: Float32s | None
+    areas_L: Int64s
+    peaks_L: Float32s
+    marks_K: Float32s | None
+    ratings_L: FloatArray
 
     @property
-    def place(self) -> tuple[int, float, int]:
-        """Sort key that does not depend on the order of arrival."""
-        return self.label, self.score, self.digest
+    def place(self) -> tuple[int, float, str, int, bool, str, bool, str, float]:
+        """Sort key that does not depend on the order of arrival: images that share all of it are
+        the same in everything that is kept."""
+        return (
+            self.label, self.score, self.key, self.digest, self.known, self.anomaly_type,
+            self.specimen is not None, self.specimen or "", self.ader_score,
+        )  # fmt: skip
+
+    @property
+    def regions(self) -> int:
+        return len(self.areas_L)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays that are kept."""
+        held: list[Any] = [self.values_M, self.region_M, self.areas_L, self.peaks_L, self.ratings_L]
+        held += [self.weights_M, self.marks_K]
+        if self.normals is not None:
+            held += [self.normals.values, self.normals.ranks_K]
+        return sum(part.nbytes for part in held if part is not None)
+
+    def anomalous_below(self, edges_T: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray]:
+        """Anomalous pixels below each edge, and the sum over them of 1 / area. 2 x [T]"""
+        weight = np.ones(len(self.values_M)) if self.weights_M is None else self.weights_M
+        at_T = np.searchsorted(self.values_M, edges_T, side="left")
+        gain = weight / self.areas_L[self.region_M]
+        pixels, gains = (
+            np.concatenate(([0.0], np.cumsum(w, dtype=np.float64))) for w in (weight, gain)
+        )
+        return pixels[at_T], gains[at_T]
 
 
-@dataclass(frozen=True, slots=True)
-class Pooled:
-    """All pixels of a class: values of normal ones and keys of anomalous ones, ascending."""
+def records(batch: Batch, *, whole: bool, details: bool, marks: bool) -> list[ImageRecord]:
+    """Records of a checked batch.
 
-    normals_N: Float32s
-    keys_M: Keys
-    regions: int
-
-
-def encode(values_M: Float32s, areas_M: npt.NDArray[Any]) -> Keys:
-    """Keys that order by value, then by area; -0.0 and 0.0 are one value."""
-    bits = (values_M + np.float32(0)).view(np.uint32)
-    ordered = np.where(bits & _SIGN, ~bits, bits | _SIGN)
-    return (ordered.astype(np.uint64) << _HALF) | areas_M.astype(np.uint64)
-
-
-def decode(keys_M: Keys) -> tuple[Float32s, npt.NDArray[np.uint64]]:
-    """Values and areas of keys."""
-    ordered = (keys_M >> _HALF).astype(np.uint32)
-    bits = np.where(ordered & _SIGN, ordered ^ _SIGN, ~ordered)
-    return bits.view(np.float32), keys_M & _LOW
-
-
-def record(
-    map_HW: Float32s, regions_HW: npt.NDArray[Any], label: int, score: float, known: bool
-) -> ImageRecord:
-    """The record of one checked image; an anomalous image without a region counts as unknown."""
-    values, ids = map_HW.ravel(), regions_HW.ravel()
-    marked = ids > 0
-    digest = zlib.crc32(values.tobytes())
-    nothing = np.empty(0, dtype=np.uint64)
-    if label == 0:
-        return ImageRecord(0, score, digest, np.sort(values), nothing, 0)
-    if not known or not marked.any():
-        return ImageRecord(1, score, digest, np.empty(0, dtype=np.float32), nothing, 0)
-    digest = zlib.crc32(ids.astype(np.uint32).tobytes(), digest)
-    _, region_M, area = np.unique(ids[marked], return_inverse=True, return_counts=True)
-    keys_M = np.sort(encode(values[marked], area[region_M]))
-    return ImageRecord(1, score, digest, np.sort(values[~marked]), keys_M, len(area))
-
-
-def records(
-    class_name: str,
-    maps_BHW: npt.ArrayLike,
-    regions_BHW: npt.ArrayLike,
-    scores_B: npt.ArrayLike,
-    labels_B: npt.ArrayLike,
-    has_mask_B: npt.ArrayLike,
-) -> list[ImageRecord]:
-    """Check a batch of one class and make its records.
-
-    Raises:
-        UsageError: shapes that do not fit, a map or score that is not finite, a label other than
-            0 or 1, a normal image with an anomalous pixel; names the class.
+    Args:
+        whole: keep every pixel; else profiles.
+        details: keep pixels at all.
+        marks: look for local maxima.
     """
-    where = f"Class {class_name!r}"
-    with np.errstate(over="ignore"):
-        maps = np.asarray(maps_BHW).astype(np.float32, copy=False)
-    regions, labels = np.asarray(regions_BHW), np.asarray(labels_B)
-    scores = np.asarray(scores_B, dtype=np.float64) + 0.0  # -0.0 becomes 0.0
-    known = np.asarray(has_mask_B, dtype=bool)
-    if maps.ndim != 3 or maps.size == 0 or regions.shape != maps.shape:
-        raise UsageError(
-            f"{where}: maps came with shape {maps.shape} and regions with {regions.shape}; "
-            "both must be [images, height, width]."
-        )
-    if regions.dtype == bool or not np.issubdtype(regions.dtype, np.integer):
-        raise UsageError(f"{where}: regions came as {regions.dtype}; give integer region ids.")
-    if not scores.shape == labels.shape == known.shape == maps.shape[:1]:
-        raise UsageError(
-            f"{where}: {len(maps)} maps came with scores {scores.shape}, labels {labels.shape} "
-            f"and mask flags {known.shape}; one of each an image is needed."
-        )
-    if not np.isin(labels, (0, 1)).all():
-        raise UsageError(f"{where}: a label is neither 0 (normal) nor 1 (anomalous).")
-    for what, values in (("map", maps), ("score", scores)):
-        if not np.isfinite(values).all():
-            raise UsageError(f"{where}: a {what} holds NaN or infinity; train or predict it again.")
-    if regions.min() < 0:
-        raise UsageError(f"{where}: a region id is negative; use 0 for normal pixels and 1, 2, ...")
-    if regions[labels == 0].any():
-        raise UsageError(
-            f"{where}: a normal image has anomalous pixels; correct its label or mask."
-        )
+    found = find_marks(batch.maps_BHW, batch.regions_BHW) if marks and details else None
+    (known,) = np.nonzero(batch.known_B & details)
+    pixels = dict(zip(known.tolist(), _pixels(batch, known, whole), strict=True))
     return [
-        record(maps[i], regions[i], int(labels[i]), float(scores[i]), bool(known[i]))
-        for i in range(len(maps))
+        _record(batch, i, pixels.get(i), None if found is None else found[i])
+        for i in range(len(batch.labels_B))
     ]
 
 
-def pool(images: Sequence[ImageRecord]) -> Pooled:
-    """All pixels of these images, sorted."""
-    normals_N = np.concatenate([image.normals_N for image in images])
-    normals_N.sort()
-    keys_M = np.concatenate([image.keys_M for image in images])
-    keys_M.sort()
-    return Pooled(normals_N, keys_M, sum(image.regions for image in images))
+@dataclass(frozen=True, slots=True)
+class _Pixels:
+    normals: Normals
+    values_M: Float32s
+    region_M: Int32s
+    weights_M: Float32s | None
+    areas_L: Int64s
+    peaks_L: Float32s
+    ids_L: Int64s
 
 
-def image_ranking(images: Sequence[ImageRecord]) -> Ranking | str:
-    """Exact ranking of images by score, or the reason why there is none."""
-    normals = np.sort([image.score for image in images if image.label == 0])
-    anomalous = [image.score for image in images if image.label == 1]
-    if not anomalous:
-        return "no anomalous test image"
-    if len(normals) == 0:
-        return "no normal test image"
-    distinct, count = np.unique(anomalous, return_counts=True)
-    return rank(normals, distinct, count, None)
+_NO_PIXELS = _Pixels(
+    NOTHING,
+    np.empty(0, np.float32),
+    np.empty(0, np.int32),
+    None,
+    np.empty(0, np.int64),
+    np.empty(0, np.float32),
+    np.empty(0, np.int64),
+)
 
 
-def pixel_ranking(images: Sequence[ImageRecord], pooled: Pooled) -> Ranking | str:
-    """Exact ranking of pixels by map value, or the reason why there is none."""
-    if not any(image.label for image in images):
-        return "no anomalous test image"
-    if len(pooled.keys_M) == 0:
-        return "no anomalous test image has a usable mask"
-    if len(pooled.normals_N) == 0:
-        return "no normal pixel in the test images"
-    values, areas = decode(pooled.keys_M)
-    starts = np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1])))
-    count = np.diff(starts, append=len(values))
-    gain = np.add.reduceat(1.0 / areas, starts) / pooled.regions
-    return rank(pooled.normals_N, values[starts], count, gain)
+def _ratings(pixels: _Pixels, marks: Marks | None) -> FloatArray:
+    if marks is None:
+        return np.full(len(pixels.areas_L), np.nan)
+    return lesion_ratings(marks.scores_K, marks.regions_K, pixels.ids_L)
 
 
-def cumulated_gain(keys_M: Keys) -> FloatArray:
-    """Sum of 1 / area over the first 0, 1, ..., M keys. [M + 1]"""
-    return np.concatenate(([0.0], np.cumsum(1.0 / decode(keys_M)[1])))
+def _record(batch: Batch, i: int, pixels: _Pixels | None, marks: Marks | None) -> ImageRecord:
+    held, ratings_L = pixels or _NO_PIXELS, _ratings(pixels or _NO_PIXELS, marks)
+    marks_K = None if marks is None or batch.labels_B[i] == 1 else marks.scores_K
+    digest = 0
+    if pixels is not None and not batch.keys_B[i]:  # without a name, what is kept tells apart
+        values = held.normals.values
+        some = values.at(np.linspace(0, len(values) - 1, min(len(values), PROFILE)).astype(np.intp))
+        kept = (some, held.values_M, held.region_M, held.areas_L, held.peaks_L, ratings_L, marks_K)
+        for array in kept:
+            if array is not None:  # sorting leaves -0.0 and 0.0 in any order
+                digest = zlib.crc32((array + array.dtype.type(0)).tobytes(), digest)
+    return ImageRecord(
+        label=int(batch.labels_B[i]),
+        score=float(batch.scores_B[i]),
+        ader_score=float(batch.ader_scores_B[i]),
+        anomaly_type=batch.types_B[i],
+        specimen=batch.specimens_B[i],
+        key=batch.keys_B[i],
+        digest=digest,
+        known=bool(batch.known_B[i]),
+        normals=None if pixels is None else pixels.normals,
+        values_M=held.values_M,
+        region_M=held.region_M,
+        weights_M=held.weights_M,
+        areas_L=held.areas_L,
+        peaks_L=held.peaks_L,
+        marks_K=marks_K,
+        ratings_L=ratings_L,
+    )
+
+
+def _pixels(batch: Batch, rows: npt.NDArray[np.intp], whole: bool) -> list[_Pixels]:
+    """Pixels of the images at `rows`."""
+    clean = [row for row in rows if batch.labels_B[row] == 0]
+    found: dict[int, _Pixels] = {}
+    if clean:
+        flat = batch.maps_BHW.reshape(len(batch.labels_B), -1)
+        for row, values in zip(clean, sorted_rows(flat[clean]), strict=True):
+            found[row] = replace(_NO_PIXELS, normals=_normals(values, whole))
+    bad = [row for row in rows if batch.labels_B[row] == 1]
+    for row, pixels in zip(
+        bad, in_threads(lambda row: _mixed(batch, row, whole), bad), strict=True
+    ):
+        found[row] = pixels
+    return [found[row] for row in rows]
+
+
+def _mixed(batch: Batch, row: int, whole: bool) -> _Pixels:
+    """Pixels of one image with regions."""
+    truth = Truth(batch.regions_BHW[row : row + 1])
+    flat = batch.maps_BHW[row].reshape(-1)
+    if isinstance(flat, np.ndarray):
+        values = flat[truth.places_M]
+        rest = np.delete(flat, truth.places_M)
+        normals = Ascending(np.sort(rest))
+    else:
+        import torch
+
+        places = torch.from_numpy(truth.places_M).to(flat.device)
+        values = host(flat[places])
+        keep = torch.ones(len(flat), dtype=torch.bool, device=flat.device)
+        keep[places] = False
+        normals = Ascending.of(flat[keep])
+    order = np.lexsort((truth.region_M, values))
+    values_M, region_M = values[order] + np.float32(0), truth.region_M[order].astype(np.int32)
+    peaks_L = np.empty(len(truth.areas_L), np.float32)
+    peaks_L[region_M] = values_M  # the last one written is the highest
+    weights_M = None
+    if not whole:
+        values_M, region_M, weights_M = _thinned(values_M, region_M, truth.areas_L)
+    return _Pixels(
+        _normals(normals, whole), values_M, region_M, weights_M,
+        truth.areas_L, peaks_L, truth.ids_L,
+    )  # fmt: skip
+
+
+def _normals(values: Ascending, whole: bool) -> Normals:
+    count = len(values)
+    if whole or count <= PROFILE:
+        return Normals(count, values)
+    even = np.linspace(0, count - 1, PROFILE)
+    tail = count - 1 - (count - 1) * np.logspace(-6, -1, PROFILE // 2)
+    ranks_K = np.unique(np.rint(np.concatenate((even, tail))).astype(np.int64))
+    return Normals(count, Ascending(values.at(ranks_K)), ranks_K)
+
+
+def _thinned(
+    values_M: Float32s, region_M: Int32s, areas_L: Int64s
+) -> tuple[Float32s, Int32s, Float32s]:
+    """At most REGION_PROFILE values a region: medians of equal parts of its sorted values."""
+    by_region = np.argsort(region_M, kind="stable")
+    first_L = np.cumsum(areas_L) - areas_L
+    kept_L = np.minimum(areas_L, REGION_PROFILE)
+    region_K = np.repeat(np.arange(len(areas_L)), kept_L)
+    step_K = np.arange(len(region_K)) - np.repeat(np.cumsum(kept_L) - kept_L, kept_L)
+    inside_K = (2 * step_K + 1) * areas_L[region_K] // (2 * kept_L[region_K])
+    picked_K = by_region[first_L[region_K] + inside_K]
+    weights_K = (areas_L / kept_L)[region_K].astype(np.float32)
+    order = np.lexsort((region_K, values_M[picked_K]))
+    return (
+        values_M[picked_K][order],
+        region_K[order].astype(np.int32),
+        weights_K[order],
+    )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
-SCHEMA = 1
+SCHEMA = 2
 WRITE_SECONDS = 30.0
 READ_SECONDS = 10.0
 POLL_SECONDS = 0.005

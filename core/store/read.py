@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from core.metrics.conventions import EXACT, Convention
 from core.store.connection import fetch
 from core.types import MEAN
 from core.workspace import Workspace
@@ -29,16 +30,44 @@ def run(workspace: Workspace, run_id: str) -> pd.DataFrame:
     return fetch(workspace, "SELECT * FROM runs WHERE run_id = ?", [run_id])
 
 
-def metrics(workspace: Workspace, run_ids: Sequence[str]) -> pd.DataFrame:
-    """run_id, class_name, metric, value, ci_low, ci_high, note; the mean is class "mean"."""
+def metrics(
+    workspace: Workspace, run_ids: Sequence[str], convention: Convention = EXACT
+) -> pd.DataFrame:
+    """Metrics of whole classes by one convention; the mean over them is class "mean".
+
+    Columns: run_id, class_name, metric, value, ci_low, ci_high, note, anomaly_type (""),
+    convention, bound_low, bound_high.
+    """
     return fetch(
         workspace,
-        f"SELECT * FROM metrics WHERE {THESE_RUNS} ORDER BY run_id, class_name, metric",
-        [list(run_ids)],
+        f"SELECT * FROM metrics WHERE {THESE_RUNS} AND convention = ? AND anomaly_type = '' "
+        "ORDER BY run_id, class_name, metric",
+        [list(run_ids), convention],
     )
 
 
-def class_metrics(workspace: Workspace, run_ids: Sequence[str]) -> pd.DataFrame:
+def type_metrics(workspace: Workspace, run_ids: Sequence[str]) -> pd.DataFrame:
+    """Metrics of single anomaly types against their class's normal images; columns as `metrics`."""
+    return fetch(
+        workspace,
+        f"SELECT * FROM metrics WHERE {THESE_RUNS} AND convention = ? AND anomaly_type <> '' "
+        "ORDER BY run_id, class_name, anomaly_type, metric",
+        [list(run_ids), EXACT],
+    )
+
+
+def regions(workspace: Workspace, run_id: str) -> pd.DataFrame:
+    """The columns of table `regions`, by class, image and region."""
+    return fetch(
+        workspace,
+        "SELECT * FROM regions WHERE run_id = ? ORDER BY class_name, key, region",
+        [run_id],
+    )
+
+
+def class_metrics(
+    workspace: Workspace, run_ids: Sequence[str], convention: Convention = EXACT
+) -> pd.DataFrame:
     """Metrics of single classes with what their run was.
 
     Columns: run_id, method, dataset, setting, protocol, seed, class_name, metric, value, ci_low,
@@ -49,13 +78,15 @@ def class_metrics(workspace: Workspace, run_ids: Sequence[str]) -> pd.DataFrame:
         "SELECT m.run_id, r.method, r.dataset, r.setting, r.protocol, r.seed, m.class_name, "
         "m.metric, m.value, m.ci_low, m.ci_high, m.note "
         "FROM metrics m JOIN runs r USING (run_id) "
-        f"WHERE m.{THESE_RUNS} AND m.class_name <> ? "
-        "ORDER BY m.run_id, m.class_name, m.metric",
-        [list(run_ids), MEAN],
+        f"WHERE m.{THESE_RUNS} AND m.class_name <> ? AND m.convention = ? "
+        "AND m.anomaly_type = '' ORDER BY m.run_id, m.class_name, m.metric",
+        [list(run_ids), MEAN, convention],
     )
 
 
-def leaderboard(workspace: Workspace, dataset: str | None = None) -> pd.DataFrame:
+def leaderboard(
+    workspace: Workspace, dataset: str | None = None, convention: Convention = EXACT
+) -> pd.DataFrame:
     """Succeeded runs with their mean metrics, newest first; `dataset` is its name, None: all.
 
     Columns: those of table `runs`; then for every metric id there is, in alphabetical order,
@@ -67,9 +98,10 @@ def leaderboard(workspace: Workspace, dataset: str | None = None) -> pd.DataFram
         workspace,
         "SELECT r.*, m.metric AS metric, m.value AS value, m.ci_low AS low, m.ci_high AS high "
         "FROM runs r LEFT JOIN metrics m ON m.run_id = r.run_id AND m.class_name = ? "
+        "AND m.convention = ? AND m.anomaly_type = '' "
         "WHERE r.state = 'succeeded' AND (?::VARCHAR IS NULL OR r.dataset = ?) "
         "ORDER BY r.created_at DESC, r.run_id DESC, m.metric",
-        [MEAN, dataset, dataset],
+        [MEAN, convention, dataset, dataset],
     )
     of_metric = ["metric", "value", "low", "high"]
     board = long.drop(columns=of_metric).drop_duplicates("run_id").reset_index(drop=True)

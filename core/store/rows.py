@@ -13,18 +13,24 @@ from typing import Any
 import pyarrow as pa
 
 from core.errors import RunError
+from core.metrics.conventions import EXACT
 from core.runs import Record, RunDirectory, Status
 from core.store.connection import schema_sql
 
 FILES = {
     "metrics": RunDirectory.METRICS,
     "curves": RunDirectory.CURVES,
+    "regions": RunDirectory.REGIONS,
     "cases": RunDirectory.CASES,
 }
 """Tables that hold a run's parquet files as they are, with the run's id added."""
 OF_A_RUN = ("runs", "configs", *FILES)
 REQUIRED = ("key", "class_name", "metric", "curve", "row", "position", "label")
 """Columns that must be there; others are null when a file lacks them."""
+
+
+MISSING = {("metrics", "convention"): EXACT, ("metrics", "anomaly_type"): ""}
+"""What older runs meant where their files lack a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,12 @@ def read_file(run: RunDirectory, file: str, name: str, added: str, value: str) -
             elif field.name in REQUIRED:
                 raise RunError(f"Run {run.run_id}: {file} has no column {field.name}.")
             else:
-                columns[field.name] = pa.nulls(len(table), field.type)
+                missing = MISSING.get((name, field.name))
+                columns[field.name] = (
+                    pa.nulls(len(table), field.type)
+                    if missing is None
+                    else pa.array([missing] * len(table), field.type)
+                )
         return pa.table(columns, schema=schema)
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -124,7 +135,7 @@ def _run_row(run: RunDirectory, record: Record, status: Status) -> dict[str, Any
         "run_id": run.run_id,
         "group_id": record.group_id,
         "state": status.state,
-        "method": config.method,
+        "method": config.method_key,
         "dataset": dataset.get("name") or Path(config.data).name or config.data,
         "data_root": dataset.get("root"),
         "reader": dataset.get("reader"),

@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS runs (
   run_id VARCHAR PRIMARY KEY,
   group_id VARCHAR NOT NULL,            -- equal for runs that differ in their seed alone
   state VARCHAR NOT NULL,
-  method VARCHAR NOT NULL,
+  method VARCHAR NOT NULL,              -- external:<name> = maps made elsewhere
   dataset VARCHAR NOT NULL,             -- the name people use
   data_root VARCHAR,
   reader VARCHAR,
@@ -51,7 +51,17 @@ CREATE TABLE IF NOT EXISTS samples (
 );
 CREATE TABLE IF NOT EXISTS metrics (
   run_id VARCHAR, class_name VARCHAR, metric VARCHAR, value DOUBLE, ci_low DOUBLE, ci_high DOUBLE,
-  note VARCHAR
+  note VARCHAR,
+  anomaly_type VARCHAR,                 -- '': the whole class
+  convention VARCHAR,                   -- exact or ader; never mixed in one table
+  bound_low DOUBLE, bound_high DOUBLE   -- the exact value surely lies between; null: it is exact
+);
+CREATE TABLE IF NOT EXISTS regions (    -- true regions of test images, at the run's size
+  run_id VARCHAR, class_name VARCHAR, key VARCHAR, region INTEGER, area_px INTEGER,
+  peak DOUBLE,                          -- highest map value
+  rating DOUBLE,                        -- highest local maximum on or near it; null without one
+  found DOUBLE, hit BOOLEAN,            -- share, any of it at or above the threshold of pixel F1-max
+  recall DOUBLE[]                       -- share found at the rates of core.metrics.tables.RATES
 );
 CREATE TABLE IF NOT EXISTS curves (
   run_id VARCHAR, class_name VARCHAR, curve VARCHAR, position INTEGER, x DOUBLE, y DOUBLE,

@@ -10,13 +10,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from core.comparison import compare_runs
 from core.config import RunConfig
 from core.data import demo
-from core.engine import runner, training
+from core.engine import runner, scoring, training
 from core.errors import RunError
 from core.runs import RunDirectory
 from core.workspace import Workspace
@@ -57,7 +59,11 @@ def finished(place: Workspace, settings: RunConfig) -> RunDirectory:
 
 def results(run: RunDirectory) -> tuple[list[float], np.ndarray, dict[tuple[str, str], float]]:
     rows = run.read_table(RunDirectory.METRICS).to_pylist()
-    values = {(row["class_name"], row["metric"]): row["value"] for row in rows}
+    values = {
+        (row["class_name"], row["metric"]): row["value"]
+        for row in rows
+        if (row["convention"], row["anomaly_type"]) == ("exact", "")
+    }
     scores = run.read_table(RunDirectory.CASES).column("score").to_pylist()
     return scores, np.array(run.maps()), values
 
@@ -93,6 +99,52 @@ def test_a_run_fills_its_directory(undisturbed: Callable[[str], RunDirectory], m
     status = run.stored_status()
     assert status.progress == 1.0 and status.facts["seconds"] > 0
     assert not list(run.path.glob(".*")), "nothing half-written is left behind"
+
+
+def test_regions_summaries_and_both_conventions_are_kept(
+    undisturbed: Callable[[str], RunDirectory],
+) -> None:
+    run = undisturbed("patchcore")
+    cases = {case["key"]: case for case in run.read_table(RunDirectory.CASES).to_pylist()}
+    regions = run.read_table(RunDirectory.REGIONS).to_pylist()
+    by_image: dict[str, list[dict[str, Any]]] = {}
+    for region in regions:
+        by_image.setdefault(region["key"], []).append(region)
+    for key, mine in by_image.items():
+        assert sum(region["area_px"] for region in mine) == cases[key]["area_px"]
+        assert len(mine) == cases[key]["regions"]
+        for region in mine:
+            assert 0.0 <= region["found"] <= 1.0 and region["hit"] == (region["found"] > 0)
+            assert region["recall"] == sorted(region["recall"]), "found at a rate, found beyond"
+    assert set(by_image) == {key for key, case in cases.items() if case["regions"]}
+    summaries = run.read_table(RunDirectory.SUMMARIES).to_pylist()
+    pixels = dict.fromkeys(cases, 0.0)
+    for row in summaries:
+        pixels[row["key"]] += row["normal"] + row["anomalous"]
+    whole = 96 * 96
+    assert all(pixels[key] == whole for key, case in cases.items() if case["has_mask"])
+    rows = run.read_table(RunDirectory.METRICS).to_pylist()
+    assert {row["convention"] for row in rows} == {"exact", "ader"}
+    kinds = {row["anomaly_type"] for row in rows if row["anomaly_type"]}
+    assert kinds <= {case["anomaly_type"] for case in cases.values()} and kinds
+    assert all(row["bound_low"] is None for row in rows), "small runs are exact"
+    objects = [row for row in rows if row["metric"] == "object_ap_30" and row["value"] is not None]
+    assert objects
+
+
+def test_the_stored_maps_tell_the_same_story(undisturbed: Callable[[str], RunDirectory]) -> None:
+    """Metrics recomputed from the float16 maps, with the truth of the prepared data."""
+    run = undisturbed("patchcore")
+    _, maps_NHW, metrics = results(run)
+    cases = run.read_table(RunDirectory.CASES).to_pylist()
+    other = compare_runs(run, run)
+    assert {row.metric for row in other} >= {"image_auroc", "pixel_auroc", "pixel_aupro", "mad"}
+    for row in other:
+        assert row.a == row.b == pytest.approx(metrics[row.class_name, row.metric])
+        assert (row.difference, row.p) == (0.0, 1.0)
+    scores = np.array([case["score"] for case in cases])
+    peaks = maps_NHW.reshape(len(cases), -1).max(axis=1).astype(np.float64)
+    assert peaks == pytest.approx(scores, rel=2e-3)
 
 
 def test_the_same_seed_gives_the_same_scores(
@@ -244,8 +296,8 @@ def test_maps_beyond_float16_are_stored_cut_and_said(
     )
     run = finished(place, config(place, "patchcore"))
     scores, maps_NHW, metrics = results(run)
-    assert np.isfinite(maps_NHW).all() and maps_NHW.max() == runner.HALF_MAX
-    assert max(scores) > runner.HALF_MAX
+    assert np.isfinite(maps_NHW).all() and maps_NHW.max() == scoring.HALF_MAX
+    assert max(scores) > scoring.HALF_MAX
     assert any("stored as 65504" in event.get("message", "") for event in run.events())
     # a factor changes no ranking: the metrics are those of the plain run
     key = ("mean", "image_auroc")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from core.metrics.accumulate import Accumulator, Evaluation
+from core.metrics.accumulate import Accumulator, Evaluation, Grade
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,10 @@ class Batch:
     def take(self, index: object) -> Batch:
         return Batch(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
-    def add_to(self, accumulator: Accumulator, class_name: str = "tile") -> Accumulator:
+    def add_to(
+        self, accumulator: Accumulator, class_name: str = "tile", **facts: Any
+    ) -> Accumulator:
+        """Add all images; `facts` are further arguments of `update`, such as keys_B."""
         accumulator.update(
             class_name=class_name,
             maps_BHW=self.maps_BHW,
@@ -33,11 +37,12 @@ class Batch:
             scores_B=self.scores_B,
             labels_B=self.labels_B,
             has_mask_B=self.has_mask_B,
+            **facts,
         )
         return accumulator
 
-    def evaluate(self, intervals: int = 0, seed: int = 0) -> Evaluation:
-        return self.add_to(Accumulator()).compute(intervals=intervals, seed=seed)
+    def evaluate(self, intervals: int = 0, seed: int = 0, grade: Grade = "exact") -> Evaluation:
+        return self.add_to(Accumulator(grade)).compute(intervals=intervals, seed=seed)
 
     def with_maps(self, maps_BHW: npt.NDArray[np.float32]) -> Batch:
         return replace(self, maps_BHW=maps_BHW.astype(np.float32))
@@ -72,15 +77,42 @@ def make(
     return Batch(maps, regions(masks), scores, labels, np.ones(images, dtype=bool))
 
 
-def direct_aupro(batch: Batch, limit: float = 0.3) -> float:
-    """AU-PRO as its definition reads: every distinct value of any pixel is tried in turn."""
-    maps, ids = batch.maps_BHW, batch.regions_BHW
+def facts(batch: Batch, prefix: str = "", keys: bool = True) -> dict[str, list[Any]]:
+    """Types, specimens of two images each, pooled scores and, if wanted, keys of the images."""
+    count = len(batch.labels_B)
+    kinds = ("hole", "scratch", "stain")
+    made: dict[str, list[Any]] = {
+        "anomaly_types_B": [kinds[i // 2 % 3] for i in range(count)],
+        "specimens_B": [None if i % 5 == 4 else f"{prefix}{i // 4}{i % 2}" for i in range(count)],
+        "ader_scores_B": [float(score) - i % 3 for i, score in enumerate(batch.scores_B)],
+    }
+    return made | ({"keys_B": [f"{prefix}{i}.png" for i in range(count)]} if keys else {})
+
+
+def add_rows(
+    accumulator: Accumulator, class_name: str, batch: Batch, known: dict[str, list[Any]],
+    rows: list[int],
+) -> Accumulator:  # fmt: skip
+    """Add the images at `rows` with their facts."""
+    some = {name: [listed[row] for row in rows] for name, listed in known.items()}
+    return batch.take(rows).add_to(accumulator, class_name, **some)
+
+
+def direct_aupro(batch: Any, limit: float = 0.3) -> float:
+    """AU-PRO as its definition reads: every distinct value of any pixel is tried in turn.
+
+    Images of the batch may differ in size.
+    """
+    images = list(zip(batch.maps_BHW, batch.regions_BHW, strict=True))
     inside = [
-        maps[i][ids[i] == region] for i in range(len(maps)) for region in range(1, ids[i].max() + 1)
+        values_HW[ids_HW == region]
+        for values_HW, ids_HW in images
+        for region in range(1, int(ids_HW.max()) + 1)
     ]
-    outside = maps[ids == 0]
+    outside = np.concatenate([values_HW[ids_HW == 0] for values_HW, ids_HW in images])
+    every = np.unique(np.concatenate([values_HW.ravel() for values_HW, _ in images]))
     points = [(0.0, 0.0)]
-    for threshold in sorted(set(maps.ravel().tolist()), reverse=True):
+    for threshold in every[::-1]:
         rate = float(np.mean(outside >= threshold))
         overlap = float(np.mean([np.mean(values >= threshold) for values in inside]))
         points.append((rate, overlap))

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import auc
 
-from core.metrics.accumulate import Accumulator, Curve, Evaluation
+from core.metrics.accumulate import Accumulator, Curve, Evaluation, Grade
 from core.metrics.curves import POINTS, thin
 from core.types import MEAN
 from tests.metrics.metric_cases import Batch, direct_aupro, make
 
 FOUR = ("roc", "pr", "pixel_roc", "pixel_pr")
+GRADES: tuple[Grade, ...] = ("exact", "stream")
 
 
 def curves(evaluation: Evaluation, class_name: str = "tile") -> dict[str, Curve]:
@@ -19,9 +20,11 @@ def curves(evaluation: Evaluation, class_name: str = "tile") -> dict[str, Curve]
 
 
 @pytest.mark.parametrize("levels", [None, 1, 6])
-def test_every_point_holds_at_its_threshold(levels: int | None) -> None:
+@pytest.mark.parametrize("grade", GRADES)
+def test_every_point_holds_at_its_threshold(levels: int | None, grade: Grade) -> None:
+    """Grade "stream" keeps these values apart, given the bins."""
     batch = make(0, images=20, side=24, levels=levels)
-    found = curves(batch.evaluate())
+    found = curves(batch.add_to(Accumulator(grade, capacity=2**20)).compute(intervals=0))
     for name in FOUR:
         curve = found[name]
         if name.startswith("pixel"):
@@ -105,6 +108,43 @@ def test_normal_tail_is_the_share_of_normal_pixels_at_or_above() -> None:
     distinct = curves(evaluation, "a")["normal_tail"]
     assert len(distinct.x) > 30
     assert np.diff(np.log10(distinct.y)).min() > -0.5  # no decade is skipped
+
+
+def test_bins_give_points_of_the_exact_curves() -> None:
+    """64 bins: every vertex at a bin's edge is a vertex of the exact curve."""
+    batch = make(0, images=20, side=24)
+    found = curves(batch.add_to(Accumulator("stream", capacity=64)).compute(intervals=0))
+    truth, values = batch.regions_BHW.ravel() > 0, batch.maps_BHW.ravel().astype(float)
+    for name in ("pixel_roc", "pixel_pr"):
+        curve = found[name]
+        assert len(curve.x) > 20
+        exact = 0
+        for x, y, threshold in zip(curve.x, curve.y, curve.threshold, strict=True):
+            called = values >= threshold
+            recall = called[truth].mean()
+            if name == "pixel_roc":
+                exact += (x, y) == pytest.approx((called[~truth].mean(), recall), abs=1e-12)
+            else:
+                precision = truth[called].mean() if called.any() else 1.0
+                exact += (x, y) == pytest.approx((recall, precision), abs=1e-12)
+        assert exact >= len(curve.x) / 2  # the other half lies just above an edge, inside a bin
+
+
+@pytest.mark.parametrize("grade", GRADES)
+def test_the_froc_curve_passes_through_the_metrics(grade: Grade) -> None:
+    batch = make(6, images=12, side=60, shift=3.0)
+    evaluation = batch.add_to(Accumulator(grade, capacity=64)).compute(intervals=0)
+    curve = curves(evaluation)["froc"]
+    assert (curve.x[0], curve.y[0], curve.x[-1]) == (0, 0, 8)
+    assert (np.diff(curve.x) >= 0).all()
+    assert (np.diff(curve.y) >= 0).all()
+    assert (np.diff(curve.threshold) <= 0).all()
+    for name, most in (("025", 0.25), ("05", 0.5), ("1", 1), ("2", 2)):
+        reached = float(curve.y[curve.x <= most].max())
+        assert reached == pytest.approx(evaluation.value("tile", f"froc_llf_{name}"), abs=1e-12)
+    none = batch.add_to(Accumulator(grade, capacity=64, details=False)).compute(intervals=0)
+    assert "froc" not in curves(none)
+    assert none.row("tile", "froc_llf_1").note == "pixels of single images were not kept"
 
 
 def test_curves_that_cannot_be_drawn_are_absent() -> None:

@@ -168,7 +168,7 @@ def test_mean_over_classes_and_what_it_says_when_one_lacks_a_value() -> None:
         assert b is not None
         assert table["c"][id] is None
         assert table[MEAN][id] == pytest.approx((a + b) / 2)
-    notes = {(row.class_name, row.metric): row.note for row in evaluation.rows}
+    notes = {(row.class_name, row.metric): row.note for row in evaluation.of()}
     assert notes[MEAN, "mad"] == "mean of 2 of 3 classes"
     assert "no anomalous test image" in notes["c", "pixel_aupro"]
     assert "cannot be computed" in notes["c", "mad"]
@@ -198,7 +198,7 @@ def test_without_any_mask_pixel_metrics_are_none_with_a_reason() -> None:
         batch.labels_B,
         np.zeros(len(batch.labels_B), dtype=bool),
     )
-    rows = {row.metric: row for row in none.evaluate(intervals=20).rows}
+    rows = {r.metric: r for r in none.evaluate(intervals=20).of() if r.class_name == "tile"}
     assert rows["image_auroc"].value == batch.evaluate().value("tile", "image_auroc")
     for id in (*NINE[3:8], "pixel_f1max_threshold"):
         assert rows[id].value is None
