@@ -123,6 +123,41 @@ def run(
 
 
 @app.command()
+def evaluate(
+    truth: Annotated[str, typer.Option(help="a data set's name, or a folder")],
+    maps: Annotated[Path, typer.Option(help="a folder of maps, or an .npy array of all")],
+    scores: Annotated[
+        Path | None, typer.Option(help="CSV with key,score; default: the maps' maxima")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="default: the name of the maps' folder")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="side in pixels; default: the maps' if square, else 256")
+    ] = None,
+    classes: Annotated[str, typer.Option(help="comma-separated; empty: all")] = "",
+    seed: Annotated[int, typer.Option(help="of the confidence intervals")] = 0,
+    workspace: Folder = None,
+    as_json: AsJson = False,
+) -> int:
+    """Score anomaly maps made by any other tool, and store the result as a run."""
+    from core.engine.external import evaluate as carry_out
+    from core.engine.external_request import Request
+
+    request = Request(
+        truth=truth,
+        maps=maps.expanduser(),
+        scores=scores.expanduser() if scores else None,
+        name=name,
+        size=size,
+        classes=tuple(part.strip() for part in classes.split(",") if part.strip()),
+        seed=seed,
+    )
+    place = Workspace.locate(workspace)
+    with console.reporting("evaluate") as report:
+        run = carry_out(place, request, report, console.note)
+    return console.finished([run], as_json)
+
+
+@app.command()
 def demo(
     seed: Annotated[int, typer.Option()] = 0,
     device: Annotated[str, typer.Option()] = "auto",
@@ -149,14 +184,21 @@ def runs(workspace: Folder = None, as_json: AsJson = False) -> int:
 
 
 @app.command()
-def show(run_id: RunId, workspace: Folder = None, as_json: AsJson = False) -> int:
-    """Show one run: state, settings, metrics by class."""
-    return console.show(Workspace.locate(workspace), run_id, as_json)
+def show(
+    run_id: RunId,
+    everything: Annotated[
+        bool, typer.Option("--all", help="every metric, with intervals and notes")
+    ] = False,
+    workspace: Folder = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show one run: state, settings, metrics by class, exact and as ADer counts."""
+    return console.show(Workspace.locate(workspace), run_id, as_json, everything)
 
 
 @app.command()
 def compare(first: RunId, second: RunId, workspace: Folder = None, as_json: AsJson = False) -> int:
-    """Compare two runs, class by class, metric by metric."""
+    """Compare two runs on the same images: first minus second, with intervals and p-values."""
     return console.compare(Workspace.locate(workspace), first, second, as_json)
 
 

@@ -9,6 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from core.errors import UsageError
 from core.types import Protocol, Setting
 
+EXTERNAL = "external"
+"""Stands where a method's id does when maps were made elsewhere and only evaluated here."""
+
+SIZES = (32, 2048)
+"""The smallest and the largest side of a run's images."""
+
 
 class Config(BaseModel):
     """Base of all configs: immutable, unknown keys rejected, defaults validated."""
@@ -27,7 +33,9 @@ class RunConfig(Config):
     classes: tuple[str, ...] = Field(default=(), description="empty: all classes")
     setting: Setting = "unified"
     protocol: Protocol = "benchmark"
-    size: int = Field(default=256, ge=32, le=2048, description="side of the square input, pixels")
+    size: int = Field(
+        default=256, ge=SIZES[0], le=SIZES[1], description="side of the square input, pixels"
+    )
     epochs: int | None = Field(default=None, ge=1, description="empty: the method's default")
     batch_size: int | None = Field(default=None, ge=1, description="empty: the method's default")
     seed: int = Field(default=0, ge=0)
@@ -35,6 +43,19 @@ class RunConfig(Config):
     backbone: str = Field(default="auto", description="a timm id; auto: see `core.backbones`")
     weights: str | None = Field(default=None, description="a weight file for the backbone")
     method_config: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def method_key(self) -> str:
+        """What tells methods apart: the id; "external:<name>" for maps made elsewhere."""
+        if self.method != EXTERNAL:
+            return self.method
+        return f"{EXTERNAL}:{self.method_config.get('name', '')}"
+
+
+def external_name(method_key: str) -> str | None:
+    """The name given to maps made elsewhere; None for a method of this project."""
+    origin, _, name = method_key.partition(":")
+    return name if origin == EXTERNAL and name else None
 
 
 def parse(kind: type[Config], values: dict[str, Any], what: str) -> Any:

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from core.config import EXTERNAL
 from core.errors import FlawscopeError, UnknownId, UsageError
 from core.registry import nearest
 from core.workspace import Workspace, write_json
@@ -72,6 +73,8 @@ def require_method(workspace: Workspace, id: str) -> dict[str, Any]:
     Raises:
         UnknownId: there is none of that id; names the nearest.
     """
+    if id == EXTERNAL:
+        raise UnknownId(f"{id!r} is no method to train; `evaluate` scores maps made elsewhere.")
     found = {entry["id"]: entry for entry in methods(workspace)}
     if id not in found:
         raise UnknownId(nearest("method", id, found))

@@ -7,6 +7,7 @@ a folder's times, a status file's time). Actions (add, queue, cancel) are in `da
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ import pandas as pd
 import streamlit as st
 
 from core import listing
+from core.config import external_name
 from core.data import catalogue
 from core.data.base import Dataset, DatasetCard
 from core.errors import FlawscopeError, RunError
@@ -47,12 +49,31 @@ def _methods(root: str, version: str) -> list[dict[str, Any]]:
     return listing.methods(Workspace(Path(root)))
 
 
-def method_titles() -> dict[str, str]:
-    """Method id -> the name its paper gives it; {} when the methods cannot be listed."""
+class Titles(Mapping[str, str]):
+    """Method -> what pages call it: the paper's name, or the one given to maps made elsewhere.
+
+    The latter are answered for but not listed: they are no methods that can be trained.
+    """
+
+    def __init__(self, trained: Mapping[str, str]) -> None:
+        self._trained = dict(trained)
+
+    def __getitem__(self, method: str) -> str:
+        return external_name(method) or self._trained[method]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._trained)
+
+    def __len__(self) -> int:
+        return len(self._trained)
+
+
+def method_titles() -> Titles:
+    """Titles of the methods; only those of maps made elsewhere when methods cannot be listed."""
     try:
-        return {entry["id"]: entry["title"] for entry in methods()}
+        return Titles({entry["id"]: entry["title"] for entry in methods()})
     except FlawscopeError:
-        return {}
+        return Titles({})
 
 
 # -- data sets ----------------------------------------------------------------------------------
@@ -210,7 +231,7 @@ class RunLook:
 
     @property
     def method(self) -> str:
-        return self.record.config.method
+        return self.record.config.method_key
 
     @property
     def data(self) -> str:

@@ -53,19 +53,8 @@ class Resolved:
 
     def record(self, fingerprint: str) -> dict[str, Any]:
         """The `resolved` part of config.json."""
-        samples = self.dataset.samples
         return {
-            "dataset": {
-                "name": self.dataset.name,
-                "root": str(self.dataset.root),
-                "reader": self.dataset.reader,
-                "fingerprint": fingerprint,
-                "classes": list(self.dataset.classes),
-                "counts": {
-                    split: sum(sample.split == split for sample in samples)
-                    for split in ("train", "calibration", "test")
-                },
-            },
+            "dataset": dataset_record(self.dataset, fingerprint),
             "backbone": self.weights.tag,
             "weights": {
                 "source": self.weights.source,
@@ -78,8 +67,24 @@ class Resolved:
             "device": str(self.device),
             "feature_dtype": str(stored_dtype(self.device)).removeprefix("torch."),
             "machine": devices.machine(self.device),
-            "versions": {"flawscope": core.__version__} | _versions(),
+            "versions": versions(),
         }
+
+
+def dataset_record(dataset: Dataset, fingerprint: str) -> dict[str, Any]:
+    """What config.json says of the data a run was made on."""
+    samples = dataset.samples
+    return {
+        "name": dataset.name,
+        "root": str(dataset.root),
+        "reader": dataset.reader,
+        "fingerprint": fingerprint,
+        "classes": list(dataset.classes),
+        "counts": {
+            split: sum(sample.split == split for sample in samples)
+            for split in ("train", "calibration", "test")
+        },
+    }
 
 
 def resolve(config: RunConfig, workspace: Workspace) -> Resolved:
@@ -115,13 +120,19 @@ def resolve(config: RunConfig, workspace: Workspace) -> Resolved:
     )
 
 
+def of_classes(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
+    """The data set with the chosen classes alone; all when none is named.
+
+    Raises:
+        UsageError: a class it does not have.
+    """
+    dataset.require_classes(classes)
+    chosen = (s for s in dataset.samples if not classes or s.class_name in classes)
+    return replace(dataset, samples=tuple(chosen))
+
+
 def _choose(dataset: Dataset, config: RunConfig) -> Dataset:
-    dataset.require_classes(config.classes)
-    chosen: tuple[Sample, ...] = tuple(
-        sample
-        for sample in dataset.samples
-        if not config.classes or sample.class_name in config.classes
-    )
+    chosen: tuple[Sample, ...] = of_classes(dataset, config.classes).samples
     if not any(sample.split == "train" for sample in chosen):
         raise DataError(f"{dataset.name} has no training images in the chosen classes.")
     if not any(sample.split == "test" for sample in chosen):
@@ -131,8 +142,9 @@ def _choose(dataset: Dataset, config: RunConfig) -> Dataset:
     return replace(dataset, samples=chosen)
 
 
-def _versions() -> dict[str, str]:
-    found = {}
+def versions() -> dict[str, str]:
+    """Of this project and of the packages that results depend on."""
+    found = {"flawscope": core.__version__}
     for package in RECORDED_PACKAGES:
         try:
             found[package] = version(package)

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.config import external_name
 from core.console import duration
 from core.errors import FlawscopeError
 from core.runs import RunDirectory
@@ -111,6 +112,8 @@ def no_losses(look: RunLook) -> str:
     """Why there is no loss curve."""
     if look.status.state == "queued":
         return "Losses appear here once the run has trained for one epoch."
+    if external_name(look.method):
+        return "These maps were made elsewhere and only measured here; nothing was trained."
     if look.status.state == "succeeded":
         return "This method fills a memory bank in one pass, so there is no loss to draw."
     return "No epoch was finished yet; losses appear after the first."

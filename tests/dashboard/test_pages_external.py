@@ -1,0 +1,150 @@
+"""Runs of maps made elsewhere, on the pages: by the name they were given, beside trained runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from stores import CLASSES, add_run, make_data
+from streamlit.testing.v1 import AppTest
+
+from core import listing
+from core.engine.external import evaluate
+from core.engine.external_request import Request
+from core.jobs import queue
+from core.workspace import ENVIRONMENT_VARIABLE, Workspace
+from dashboard import queries
+
+NAME = "Their <b>tool</b>"
+SHOWN = "Their &lt;b&gt;tool&lt;/b&gt;"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    workspace: Workspace
+    outside: str
+    other: str
+    trained: str
+    alone: str
+    """Fingerprint of data that has no other run."""
+
+
+def write_maps(data: Path, folder: Path, noise: float) -> Path:
+    """The flaws that `make_data` paints are red: red minus green shows them, under noise."""
+    rng = np.random.default_rng(1)
+    for path in data.glob("*/test/*/*.png"):
+        picture = np.asarray(Image.open(path)).astype(np.float32)
+        values = picture[..., 0] - picture[..., 1] + rng.normal(0, noise, picture.shape[:2])
+        target = folder / path.relative_to(data).with_suffix(".npy")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        np.save(target, values.astype(np.float32))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Two tools' maps, and a run of PatchCore on the same data."""
+    root = tmp_path_factory.mktemp("external")
+    data, workspace = make_data(root), Workspace(root / "workspace")
+    alone = evaluate(
+        workspace,
+        Request(
+            truth=str(data),
+            maps=write_maps(data, root / "maps", 0),
+            name="alone",
+            classes=("tile",),
+        ),
+    )
+    runs = [
+        evaluate(
+            workspace,
+            Request(
+                truth=str(data), maps=write_maps(data, root / f"maps{i}", i), name=name, size=32
+            ),
+        )
+        for i, name in enumerate((NAME, "second"))
+    ]
+    fingerprint = runs[0].record().resolved["dataset"]["fingerprint"]
+    trained = add_run(workspace, data, "patchcore", classes=CLASSES, fingerprint=fingerprint)
+    ids = [run.run_id for run in (*runs, trained)]
+    return Made(workspace, *ids, alone.record().resolved["dataset"]["fingerprint"])
+
+
+@pytest.fixture(autouse=True)
+def here(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(made.workspace.root))
+    monkeypatch.setattr(queue, "ensure_supervisor", lambda workspace: None)
+    monkeypatch.setattr(listing, "methods", lambda workspace: listing.describe_methods())
+
+
+def script(page: str) -> None:
+    import importlib
+
+    importlib.import_module(f"pages.{page}").render()
+
+
+def visit(page: str, **query: str) -> str:
+    """Everything the page says, as one string."""
+    test = AppTest.from_function(script, kwargs={"page": page}, default_timeout=60)
+    for name, value in query.items():
+        test.query_params[name] = value
+    test.run()
+    assert not test.exception, [error.message for error in test.exception]
+    kinds = ("html", "markdown", "caption", "subheader", "title", "info", "error", "code")
+    parts = [element for kind in kinds for element in test.get(kind)]
+    return "\n".join(str(getattr(part, "value", "") or part.proto) for part in parts)
+
+
+def test_the_leaderboard_ranks_it_beside_a_trained_run(made: Made) -> None:
+    said = visit("leaderboard")
+    assert SHOWN in said and "second" in said and "PatchCore" in said
+    assert said.count("run?run=") == 3, "each tool is an entry of its own"
+    assert "external:" not in said and NAME not in said
+    assert said.count("made elsewhere") == 2, "a chip on each tool, none on PatchCore"
+    assert "nan" not in said, "what was not measured is a dash"
+
+
+def test_the_leaderboard_of_such_a_run_alone(made: Made) -> None:
+    said = visit("leaderboard", data=made.alone)
+    assert "Only alone has a result here" in said and "–" in said
+
+
+def test_the_run_page_calls_it_by_its_name(made: Made) -> None:
+    said = visit("run", run=made.outside)
+    assert f"<p><b>{SHOWN} finds " in said
+    assert "By class" in said and '"method": "external"' in said
+    assert "random weights" not in said and "images/s" not in said
+    assert "maps made elsewhere" in said
+    assert "no anomalous test image has a usable mask" in said, "class scan has no masks"
+
+
+def test_cases_and_comparison(made: Made) -> None:
+    assert "case 1 of" in visit("inspect_cases", run=made.outside, **{"with": made.trained})
+    said = visit("compare", a=made.outside, b=made.trained)
+    assert "anomalous images" in said and "PatchCore" in said and "external:" not in said
+
+
+def test_overview_and_jobs(made: Made) -> None:
+    said = visit("overview")
+    assert SHOWN in said
+    trained = len(queries.methods())
+    assert f'<span class="fp-figure">{trained}</span> <span>methods</span>' in said
+    said = visit("jobs", run=made.outside)
+    assert "These maps were made elsewhere" in said and "memory bank" not in said
+
+
+def test_it_is_no_method_to_choose(made: Made) -> None:
+    titles = queries.method_titles()
+    assert "external" not in {entry["id"] for entry in queries.methods()}
+    assert "external" not in list(titles) and len(titles) == len(queries.methods())
+    assert titles["external:any name: with a colon"] == "any name: with a colon"
+    assert titles.get("external") is None and titles["patchcore"] == "PatchCore"
+    test = AppTest.from_function(script, kwargs={"page": "new_run"}, default_timeout=60)
+    test.query_params["method"] = "external"
+    test.run()
+    assert not test.exception
+    (chosen,) = [box for box in test.multiselect if box.key == "method"]
+    assert chosen.value == [] and set(chosen.options) == set(titles.values())
