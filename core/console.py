@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from core import console_tables as tables
 from core import listing as registry_listing
 from core.config import RunConfig, parse
 from core.data.catalogue import DEMO, open_dataset
 from core.errors import DataError, UsageError
-from core.metrics.base import NINE
+from core.metrics.conventions import ADER, EXACT, HELP
 from core.runs import RunDirectory, Status, all_runs
-from core.types import MEAN
 from core.workspace import Workspace
 
 POLL_SECONDS = 0.3
@@ -71,10 +73,10 @@ def _check_data(workspace: Workspace, config: RunConfig) -> None:
     except DataError as error:
         raise UsageError(str(error)) from error
     dataset.require_classes(config.classes)
-    err.print(f"{dataset.name}: {dataset.recognised}", highlight=False, markup=False)
+    note(f"{dataset.name}: {dataset.recognised}")
     if dataset.problems:
         first = dataset.problems[0].message
-        err.print(f"{len(dataset.problems)} problems found; the first: {first}", markup=False)
+        note(f"{len(dataset.problems)} problems found; the first: {first}")
 
 
 def _value(text: str) -> Any:
@@ -89,7 +91,11 @@ def full_id(workspace: Workspace, run_id: str) -> str:
 
 
 def outcome(run: RunDirectory) -> dict[str, Any]:
-    """The JSON answer of `run` and `resume`."""
+    """The JSON answer of `run`, `evaluate` and `resume`.
+
+    "metrics" is by the convention named beside it, "metrics_ader" as ADer counts ({} in runs
+    stored before).
+    """
     status = run.status()
     found: dict[str, Any] = {
         "run_id": run.run_id,
@@ -99,16 +105,10 @@ def outcome(run: RunDirectory) -> dict[str, Any]:
     if status.error:
         found["error"] = status.error
     if run.has(RunDirectory.METRICS):
-        found["metrics"] = metric_values(run)
+        found["convention"] = EXACT
+        found["metrics"] = tables.metric_values(run, EXACT)
+        found["metrics_ader"] = tables.metric_values(run, ADER)
     return found
-
-
-def metric_values(run: RunDirectory) -> dict[str, dict[str, float | None]]:
-    """{class or "mean": {metric: value}}."""
-    values: dict[str, dict[str, float | None]] = {}
-    for row in run.read_table(RunDirectory.METRICS).to_pylist():
-        values.setdefault(row["class_name"], {})[row["metric"]] = row["value"]
-    return values
 
 
 def follow(workspace: Workspace, started: list[RunDirectory], as_json: bool) -> int:
@@ -122,12 +122,17 @@ def follow(workspace: Workspace, started: list[RunDirectory], as_json: bool) -> 
             if not run.status().ended:
                 queue.cancel(workspace, run.run_id)
         _watch(started)
+    return finished(started, as_json)
+
+
+def finished(started: list[RunDirectory], as_json: bool) -> int:
+    """Show the results of runs that have ended; 0 when all ended well."""
     results = [outcome(run) for run in started]
     good = all(result["state"] == "succeeded" for result in results)
     for result in results:
         if result.get("error"):
             err.print(f"{result['run_id']}: {result['error']}", highlight=False)
-    out.print(_means(started))
+    out.print(tables.means(started))
     for run in started:
         out.print(f"[dim]{run.path}[/]", highlight=False, soft_wrap=True)
     if as_json:
@@ -135,15 +140,31 @@ def follow(workspace: Workspace, started: list[RunDirectory], as_json: bool) -> 
     return 0 if good else 1
 
 
-def _watch(started: list[RunDirectory]) -> None:
-    columns = (
+@contextmanager
+def reporting(what: str) -> Iterator[Callable[[float, str], None]]:
+    """A progress bar, as a function that takes the fraction done and a message."""
+    with Progress(*_columns(), console=err, transient=True) as bars:
+        task = bars.add_task(what, total=1.0, words="")
+        yield lambda fraction, words: bars.update(task, completed=fraction, words=words)
+
+
+def note(sentence: str) -> None:
+    """A sentence on standard error, as it is."""
+    err.print(sentence, highlight=False, markup=False)
+
+
+def _columns() -> tuple[ProgressColumn, ...]:
+    return (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         TextColumn("{task.percentage:>3.0f} %"),
         TextColumn("{task.fields[words]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=err, transient=False) as bars:
+
+
+def _watch(started: list[RunDirectory]) -> None:
+    with Progress(*_columns(), console=err, transient=False) as bars:
         tasks = {
             run.run_id: bars.add_task(run.record().config.method, total=1.0, words="waiting")
             for run in started
@@ -169,34 +190,6 @@ def words(status: Status) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _cell(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _metric_table(title: str, first: str) -> Table:
-    """An empty table: one name, then the nine metrics; fits 80 columns."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column(first, overflow="fold")
-    for metric in NINE:
-        level, _, name = metric.rpartition("_")
-        table.add_column(f"{level}\n{name}", justify="right", no_wrap=True)
-    return table
-
-
-def _means(shown: list[RunDirectory]) -> Table:
-    table = _metric_table("Mean over classes, exact metrics", "method")
-    table.add_column("s", justify="right", no_wrap=True)
-    for run in shown:
-        values = metric_values(run).get(MEAN, {}) if run.has(RunDirectory.METRICS) else {}
-        seconds = run.status().facts.get("seconds")
-        table.add_row(
-            run.record().config.method,
-            *[_cell(values.get(metric)) for metric in NINE],
-            "-" if seconds is None else f"{seconds:.0f}",
-        )
-    return table
-
-
 def runs(workspace: Workspace, as_json: bool) -> int:
     """`runs`: newest first."""
     rows = []
@@ -206,7 +199,7 @@ def runs(workspace: Workspace, as_json: bool) -> int:
             {
                 "run_id": run.run_id,
                 "state": status.state,
-                "method": config.method,
+                "method": config.method_key,
                 "data": Path(config.data).name,
                 "setting": config.setting,
                 "seed": config.seed,
@@ -219,15 +212,15 @@ def runs(workspace: Workspace, as_json: bool) -> int:
     for name in names:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*[str(row[name]) for name in names])
+        table.add_row(*[escape(str(row[name])) for name in names])
     if not as_json:
         out.print(table if rows else "No runs yet; `python -m core demo` makes the first three.")
         return 0
     return answer({"runs": rows}, True, "")
 
 
-def show(workspace: Workspace, run_id: str, as_json: bool) -> int:
-    """`show RUN`."""
+def show(workspace: Workspace, run_id: str, as_json: bool, everything: bool = False) -> int:
+    """`show RUN`; with `everything` all metrics, not the nine alone."""
     run = RunDirectory.open(workspace, run_id)
     record, status = run.record(), run.status()
     found = outcome(run) | {
@@ -241,38 +234,50 @@ def show(workspace: Workspace, run_id: str, as_json: bool) -> int:
     if status.error:
         out.print(status.error, highlight=False)
     config = record.config
-    out.print(
-        f"{config.method} on {config.data}, {config.setting}, {config.protocol}, seed {config.seed}"
-    )
-    out.print(by_class("metrics, exact", found.get("metrics", {})))
+    parts = (config.setting, config.protocol, f"seed {config.seed}")
+    out.print(escape(f"{config.method_key} on {config.data}, {', '.join(parts)}"))
+    if not run.has(RunDirectory.METRICS):
+        out.print("No metrics yet.")
+        return 0
+    if everything:
+        rows = tables.metric_rows(run)
+        for name in tables.classes_first(list(found["metrics"])):
+            out.print(tables.everything(rows, name))
+        return 0
+    out.print(tables.by_class(found["metrics"], EXACT))
+    if found["metrics_ader"]:
+        out.print(tables.by_class(found["metrics_ader"], ADER))
+        out.print(f"[dim]{HELP}[/]", highlight=False)
+    else:
+        out.print("Stored before values as ADer counts were kept; run it again for them.")
     return 0
-
-
-def by_class(title: str, values: dict[str, dict[str, float | None]]) -> Table:
-    """Classes down, the nine metrics across."""
-    table = _metric_table(title, "class")
-    for name in sorted(values, key=lambda name: (name == MEAN, name)):
-        table.add_row(name, *[_cell(values[name].get(metric)) for metric in NINE])
-    return table
 
 
 def compare(workspace: Workspace, first: str, second: str, as_json: bool) -> int:
-    """`compare RUN RUN`: second minus first."""
-    runs = [RunDirectory.open(workspace, id) for id in (first, second)]
-    a, b = (metric_values(run) for run in runs)
-    shared = sorted(set(a) & set(b))
-    if not shared:
-        raise UsageError(f"{runs[0].run_id} and {runs[1].run_id} have no class in common.")
-    difference = {
-        name: {metric: _minus(b[name].get(metric), a[name].get(metric)) for metric in NINE}
-        for name in shared
+    """`compare RUN RUN`: first minus second, paired over their common images."""
+    from core.comparison import compare_runs
+    from core.metrics import verdicts
+
+    a, b = (RunDirectory.open(workspace, id) for id in (first, second))
+    rows = compare_runs(a, b)
+    if not rows:
+        raise UsageError(f"{a.run_id} and {b.run_id} have no class in common.")
+    ids = [a.run_id, b.run_id]
+    if not as_json:
+        for letter, id in zip("AB", ids, strict=True):
+            out.print(f"{letter}: {id}", highlight=False)
+        for name in tables.classes_first(list({row.class_name for row in rows})):
+            out.print(tables.differences(rows, name))
+        out.print(f"[dim]{verdicts.HELP}[/]", highlight=False)
+        return 0
+    difference: dict[str, dict[str, float]] = {}
+    for row in rows:
+        difference.setdefault(row.class_name, {})[row.metric] = row.difference
+    found = {
+        "runs": ids,
+        "convention": EXACT,
+        "difference": difference,
+        "rows": tables.difference_values(rows),
+        "values": [tables.metric_values(run) for run in (a, b)],
     }
-    if as_json:
-        ids = [run.run_id for run in runs]
-        return answer({"runs": ids, "difference": difference, "values": [a, b]}, True, "")
-    out.print(by_class(f"{runs[1].run_id} minus {runs[0].run_id}", difference))
-    return 0
-
-
-def _minus(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a - b
+    return answer(found, True, "")

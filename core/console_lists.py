@@ -20,9 +20,11 @@ def listing(workspace: Workspace, kind: str, as_json: bool) -> int:
     table = Table(title=kind, title_justify="left")
     names = [
         name
-        for name in ("id", "name", "title", "venue", "year", "family", "summary", "here")
+        for name in (
+            "id", "name", "title", "level", "unit", "venue", "year", "family", "summary", "here",
+        )
         if rows and name in rows[0]
-    ]
+    ]  # fmt: skip
     for name in names:
         table.add_column(name, overflow="fold")
     for row in rows:
@@ -50,9 +52,9 @@ def _methods(workspace: Workspace) -> list[dict[str, Any]]:
 def _metrics(workspace: Workspace) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
-    from core.metrics.base import METRICS
+    from core.metrics.base import ordered
 
-    return [asdict(metric) for _, metric in METRICS.items()]
+    return [asdict(metric) for metric in ordered()]
 
 
 def _backbones(workspace: Workspace) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from core.config import external_name
 from core.console import duration
 from dashboard import ranking
 from dashboard.findings import listed, many
@@ -93,54 +94,91 @@ def speed(rate: float | None) -> str:
     return "–" if rate is None else f"{rate:.1f}" if rate < 10 else f"{rate:.0f}"
 
 
-def metric_cell(row: Mapping[str, object] | pd.Series | None) -> Cell:
-    """Value with its interval below; a reason on hover where there is no value."""
+def metric_cell(
+    row: Mapping[str, object] | pd.Series | None, missing: str = "not computed", digits: int = 3
+) -> Cell:
+    """Value with its interval below; on hover its note and bound, or why there is no value.
+
+    Args:
+        missing: why a value of which the run has no row is not there.
+    """
     if row is None:
-        return Cell("–", "", "not computed")
+        return Cell("–", "", missing)
     one = ranking.interval(row)
     note = row["note"] if isinstance(row["note"], str) else ""
     if one is None:
         return Cell("–", "", note or "cannot be computed")
-    below = "" if one.low is None or one.high is None else f"{one.low:.3f} to {one.high:.3f}"
+    below = ""
+    if one.low is not None and one.high is not None:
+        below = f"{one.low:.{digits}f} to {one.high:.{digits}f}"
+    notes = [note] if note else []
     spread = ranking.number(row.get("spread"))
     seeds = ranking.number(row.get("seeds")) or 1
     if spread is not None and seeds > 1:
-        note = f"{note}; " if note else ""
-        note += f"mean of {int(seeds)} seeds, standard deviation {spread:.3f}"
-    return Cell(f"{one.value:.3f}", below, note)
+        notes.append(f"mean of {int(seeds)} seeds, standard deviation {spread:.3f}")
+    low, high = (ranking.number(row.get(end)) for end in ("bound_low", "bound_high"))
+    if low is not None and high is not None:
+        notes.append(streamed(low, high))
+    return Cell(f"{one.value:.{digits}f}", below, "; ".join(notes))
+
+
+def by_place(rows: pd.DataFrame, *keys: str) -> dict[tuple[str, ...], pd.Series]:
+    """Metric rows by the text of these columns; ci_low and ci_high are called low and high."""
+    renamed = rows.rename(columns={"ci_low": "low", "ci_high": "high"})
+    return {tuple(str(row[key]) for key in keys): row for _, row in renamed.iterrows()}
+
+
+def streamed(low: float, high: float) -> str:
+    """ "streamed: surely between 0.8612 and 0.8613", with as many digits as tell the ends apart."""
+    digits = next((d for d in range(3, 10) if f"{low:.{d}f}" != f"{high:.{d}f}"), 3)
+    return f"streamed: surely between {low:.{digits}f} and {high:.{digits}f}"
 
 
 def lines(
-    entries: pd.DataFrame, values: pd.DataFrame, metrics: Sequence[str], rank_by: str
+    entries: pd.DataFrame,
+    values: pd.DataFrame,
+    metrics: Sequence[str],
+    rank_by: str,
+    missing: str = "not computed",
 ) -> list[Line]:
-    """Rows of the board from ordered entries; cells follow `headings`."""
+    """Rows of the board from ordered entries; cells follow `headings`.
+
+    Without a single interval there are no ranks.
+    """
     chips = lead_chips(entries, values, rank_by)
     mean_rows = values[values["class_name"] == "mean"]
     means = {(str(row["entry"]), str(row["metric"])): row for _, row in mean_rows.iterrows()}
+    ranked = bool(mean_rows.loc[mean_rows["metric"] == rank_by, "low"].notna().any())
     found = []
     for _, entry in entries.iterrows():
         key = str(entry["entry"])
-        cells = [metric_cell(means.get((key, metric))) for metric in metrics]
+        cells = [metric_cell(means.get((key, metric)), missing) for metric in metrics]
         worst = ranking.worst_class(values, key, rank_by)
         cells += [
             Cell("–") if worst is None else Cell(f"{worst[1]:.2f}", worst[0].replace("_", " ")),
-            Cell(speed(entry["images_per_second"])),
-            Cell(memory(entry["peak_memory_bytes"])),
-            Cell(seconds(entry["train_seconds"])),
+            Cell(speed(ranking.number(entry["images_per_second"]))),
+            Cell(memory(ranking.number(entry["peak_memory_bytes"]))),
+            Cell(seconds(ranking.number(entry["train_seconds"]))),
         ]
         extra = [f"{len(entry['seeds'])} seeds"] if len(entry["seeds"]) > 1 else []
         extra += ["random weights"] if entry["pretrained"] is False else []
+        extra += ["made elsewhere"] if external_name(str(entry["method"])) else []
         found.append(
             Line(
                 run_id=str(entry["run_id"]),
                 method=str(entry["method"]),
                 label=str(entry["label"]),
                 chips=(*chips.get(key, ()), *extra),
-                rank=ranking.rank_text(entry["rank"]),
+                rank=ranking.rank_text(entry["rank"] if ranked else None),
                 cells=tuple(cells),
             )
         )
     return found
+
+
+def lacking(entries: pd.DataFrame, values: pd.DataFrame) -> list[str]:
+    """Labels of entries without a single row among the values."""
+    return list(entries.loc[~entries["entry"].isin(values["entry"]), "label"])
 
 
 def headings(titles: Mapping[str, str], metrics: Sequence[str]) -> list[str]:
@@ -158,7 +196,7 @@ def lead_chips(
     means = ranking.intervals_of(values, rank_by)
     first = entries.iloc[0]
     best = means.get(str(first["entry"]))
-    if best is None:
+    if best is None or best.low is None:
         return {}
     rivals = []
     for _, other in entries.iloc[1:].iterrows():

@@ -1,7 +1,7 @@
 """Cases as people look at them: found, missed, false alarm; sorted so that the worst come first.
 
-Pure functions of pandas frames and arrays. A case is called anomalous when its score is >= the
-threshold of its class. Frames:
+Pure functions of pandas frames; what is measured comes from `core.metrics.cases`. A case is
+called anomalous when its score is >= the threshold of its class. Frames:
     cases: one row a case of one run (columns of the store's table cases).
     judged: cases plus threshold, oracle (bool), outcome, error, margin.
     joined: one row a key over several runs: the case's own facts, and for every run the columns
@@ -10,14 +10,14 @@ threshold of its class. Frames:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from scipy import ndimage
+
+from core.metrics import cases as measures
 
 Outcome = Literal["found", "missed", "false alarm", "passed", "not judged"]
 WRONG = ("missed", "false alarm")
@@ -65,10 +65,8 @@ def judge(cases: pd.DataFrame, of_class: Mapping[str, Threshold]) -> pd.DataFram
         `cases` with
         threshold, oracle: of its class; NaN and False when the class has none.
         outcome: an `Outcome`.
-        error: how wrong in ranks, free of any scale: for an anomalous case the share of its
-            class's normal cases that score as high or higher; for a normal one the share of
-            anomalous cases that score as low or lower. 0.5 when there is none to compare with.
-        margin: (score - threshold) in standard deviations of the class's normal scores.
+        error: how wrong in ranks within its class; see `core.metrics.cases.rank_errors`.
+        margin: distance from the threshold; see `core.metrics.cases.margins`.
     """
     judged = cases.copy()
     names = judged["class_name"].astype(str)
@@ -85,24 +83,10 @@ def judge(cases: pd.DataFrame, of_class: Mapping[str, Threshold]) -> pd.DataFram
     judged["margin"] = np.nan
     for _, index in judged.groupby("class_name").groups.items():
         mine = judged.loc[index]
-        judged.loc[index, "error"] = _rank_error(mine)
-        spread = float(mine.loc[mine["label"] == 0, "score"].std(ddof=0))
-        scale = spread if np.isfinite(spread) and spread > 0 else 1.0
-        judged.loc[index, "margin"] = (mine["score"] - mine["threshold"]) / scale
+        scored = mine["score"], mine["label"]
+        judged.loc[index, "error"] = measures.rank_errors(*scored)
+        judged.loc[index, "margin"] = measures.margins(*scored, mine["threshold"])
     return judged
-
-
-def _rank_error(mine: pd.DataFrame) -> npt.NDArray[np.float64]:
-    score = mine["score"].to_numpy(float)
-    bad = mine["label"].to_numpy() == 1
-    normal, anomalous = np.sort(score[~bad]), np.sort(score[bad])
-    error = np.full(len(mine), 0.5)
-    if len(normal):
-        hotter = len(normal) - np.searchsorted(normal, score[bad], side="left")
-        error[bad] = hotter / len(normal)
-    if len(anomalous):
-        error[~bad] = np.searchsorted(anomalous, score[~bad], side="right") / len(anomalous)
-    return error
 
 
 FACTS = ["key", "class_name", "label", "anomaly_type", "specimen", "has_mask", "area_px", "regions"]
@@ -169,29 +153,17 @@ def counts(judged: pd.DataFrame) -> dict[str, int]:
 
 
 def by_type(judged: pd.DataFrame) -> pd.DataFrame:
-    """Recall of each anomaly type: class_name, anomaly_type, cases, found, recall, low, high.
+    """Recall of each anomaly type: class_name, anomaly_type, cases, found, share, low, high.
 
-    low, high: 95 % Wilson score interval (Wilson, JASA 1927).
+    low, high: see `core.metrics.cases.recall`.
     """
     bad = judged[(judged["label"] == 1) & (judged["outcome"] != "not judged")]
     rows = []
     for (name, kind), mine in bad.groupby(["class_name", "anomaly_type"], sort=True):
-        hits = int((mine["outcome"] == "found").sum())
-        low, high = wilson(hits, len(mine))
-        rows.append((name, kind, len(mine), hits, hits / len(mine), low, high))
-    columns = ["class_name", "anomaly_type", "cases", "found", "recall", "low", "high"]
+        hits = measures.recall(int((mine["outcome"] == "found").sum()), len(mine))
+        rows.append((name, kind, hits.cases, hits.found, hits.share, hits.low, hits.high))
+    columns = ["class_name", "anomaly_type", "cases", "found", "share", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """95 % Wilson score interval of a share; (0, 1) for nothing counted."""
-    if count == 0:
-        return 0.0, 1.0
-    z = 1.959963984540054
-    share = hits / count
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * (share * (1 - share) / count + z * z / (4 * count**2)) ** 0.5
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def split_by_two(table: pd.DataFrame, a: str, b: str) -> dict[str, pd.DataFrame]:
@@ -208,64 +180,3 @@ def split_by_two(table: pd.DataFrame, a: str, b: str) -> dict[str, pd.DataFrame]
         "neither": bad[judged & ~by_a & ~by_b].sort_values("error", ascending=False),
     }
     return {name: part.reset_index(drop=True) for name, part in parts.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """One true region: its size, the map's peak in it, the share of it above the threshold."""
-
-    area_px: int
-    peak: float
-    covered: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Overlap:
-    """How a map above a threshold meets the truth; None where there is no threshold or truth."""
-
-    regions: tuple[Region, ...]
-    iou: float | None
-    peak: float
-    peak_on_defect: bool | None
-    area_share: float
-
-
-def overlap(
-    map_HW: npt.NDArray[Any], truth_HW: npt.NDArray[np.bool_] | None, threshold: float | None
-) -> Overlap:
-    """Facts of one map beside its truth, both of one size; regions are 8-connected."""
-    values = np.asarray(map_HW, dtype=np.float32)
-    peak = float(values.max())
-    if truth_HW is None or not truth_HW.any():
-        return Overlap((), None, peak, None, 0.0)
-    labels, count = ndimage.label(truth_HW, structure=np.ones((3, 3)))
-    above = None if threshold is None else values >= threshold
-    regions = []
-    for number in range(1, count + 1):
-        inside = labels == number
-        covered = None if above is None else float(above[inside].mean())
-        regions.append(Region(int(inside.sum()), float(values[inside].max()), covered))
-    regions.sort(key=lambda region: region.area_px, reverse=True)
-    iou = None
-    if above is not None:
-        iou = float((above & truth_HW).sum() / (above | truth_HW).sum())
-    on_defect = bool(truth_HW[np.unravel_index(int(values.argmax()), values.shape)])
-    return Overlap(tuple(regions), iou, peak, on_defect, float(truth_HW.mean()))
-
-
-def share_hotter(tail_x: Sequence[float], tail_y: Sequence[float], value: float) -> float | None:
-    """Share of normal pixels with a map value >= `value`, read off a tail table.
-
-    Interpolated in the logarithm of the share. None without a table; 0.0 above its last value,
-    where no normal pixel was seen.
-    """
-    x, y = np.asarray(tail_x, float), np.asarray(tail_y, float)
-    keep = y > 0
-    x, y = x[keep], y[keep]
-    if not len(x):
-        return None
-    order = np.lexsort((-y, x))
-    x, y = x[order], y[order]
-    if value > x[-1]:
-        return 0.0
-    return float(np.exp(np.interp(value, x, np.log(y))))

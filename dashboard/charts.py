@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.metrics.curves import MOST_MARKS
 from dashboard import theme
 from dashboard.chart_parts import (
-    AXIS,
     DASHES,
     GUIDE,
     LINES,
@@ -57,9 +57,18 @@ def pro(
     return figure.update_xaxes(range=[0, limit])
 
 
+def froc(curves: pd.DataFrame, labels: Mapping[str, str] | None = None) -> go.Figure:
+    """Regions found against false marks on a normal image, drawn as far as the curve is kept."""
+    figure = _curves(
+        curves, labels, "false marks on a normal image, on average", "share of regions found",
+        "of the regions found", "false marks an image", ".2f",
+    )  # fmt: skip
+    return figure.update_xaxes(range=[0, MOST_MARKS], tickformat="g", dtick=1)
+
+
 def _curves(
     curves: pd.DataFrame, labels: Mapping[str, str] | None, x: str, y: str, y_word: str,
-    x_word: str,
+    x_word: str, x_format: str = ".2%",
 ) -> go.Figure:  # fmt: skip
     figure = blank(x, y)
     figure.update_xaxes(range=[0, 1.02], tickformat=".0%")
@@ -76,7 +85,7 @@ def _curves(
             line={"color": colour, "width": 2, "dash": DASHES[i // len(LINES) % len(DASHES)]},
             customdata=[_threshold_words(value) for value in at],
             hovertemplate=f"{f'<b>{safe(label)}</b><br>' if label else ''}%{{y:.1%}} {y_word}"
-            f"<br>%{{x:.2%}} {x_word}%{{customdata}}<extra></extra>",
+            f"<br>%{{x:{x_format}}} {x_word}%{{customdata}}<extra></extra>",
         )  # fmt: skip
     named = [name for name, _ in lines if line_label(name, labels)]
     figure.update_layout(showlegend=len(named) > 1)
@@ -165,86 +174,6 @@ def loss_lines(losses: pd.DataFrame) -> go.Figure:
     if len(losses) and losses["epoch"].max() - losses["epoch"].min() < 8:
         figure.update_xaxes(dtick=1)
     return figure.update_xaxes(tickformat="d")
-
-
-def difference_bars(differences: pd.DataFrame, label_a: str, label_b: str) -> go.Figure:
-    """A minus B by class, sorted, with whiskers.
-
-    Columns class_name, a, b, difference, low, high (ends of the difference's interval, or NaN).
-    """
-    frame = differences.sort_values("difference").reset_index(drop=True)
-    figure = blank("", "")
-    better = [theme.TOKENS["accent"][0] if d >= 0 else "#d55e00" for d in frame["difference"]]
-    open_ = (frame["low"] <= 0) & (frame["high"] >= 0) | frame["low"].isna() | frame["high"].isna()
-    words = [
-        "" if pd.isna(low) or pd.isna(high) else f"<br>95 % interval {low:+.3f} to {high:+.3f}"
-        for low, high in zip(frame["low"], frame["high"], strict=True)
-    ]
-    words = [
-        text + ("<br>the order is open" if is_open and text else "")
-        for text, is_open in zip(words, open_, strict=True)
-    ]
-    figure.add_bar(
-        y=[str(name).replace("_", " ") for name in frame["class_name"]], x=frame["difference"],
-        orientation="h",
-        marker={
-            "color": [rgba(c, 0.35 if o else 0.9) for c, o in zip(better, open_, strict=True)]
-        },
-        error_x={
-            "type": "data", "array": frame["high"] - frame["difference"],
-            "arrayminus": frame["difference"] - frame["low"], "thickness": 1.5, "width": 4,
-            "color": GUIDE,
-        },
-        customdata=np.stack([frame["a"], frame["b"], np.asarray(words, object)], axis=1),
-        hovertemplate=f"<b>%{{y}}</b><br>{safe(label_a)} %{{customdata[0]:.3f}}<br>"
-        f"{safe(label_b)} %{{customdata[1]:.3f}}<br>"
-        "difference %{x:+.3f}%{customdata[2]}<extra></extra>",
-    )  # fmt: skip
-    figure.add_vline(x=0, line={"color": AXIS, "width": 1})
-    figure.add_annotation(x=0, y=1, xref="x", yref="paper", text=f"{safe(label_b)} better  ",
-                          showarrow=False, xanchor="right", yanchor="bottom")  # fmt: skip
-    figure.add_annotation(x=0, y=1, xref="x", yref="paper", text=f"  {safe(label_a)} better",
-                          showarrow=False, xanchor="left", yanchor="bottom")  # fmt: skip
-    ends = np.abs(frame[["difference", "low", "high"]].to_numpy(float))
-    reach = float(np.nanmax(ends, initial=0))
-    reach = max(reach * 1.12, 0.02)
-    figure.update_xaxes(range=[-reach, reach], tickformat="+.2f")
-    figure.update_yaxes(showgrid=False, automargin=True)
-    return figure.update_layout(
-        height=max(180, 84 + 34 * len(frame)), showlegend=False, margin_t=30, bargap=0.45
-    )
-
-
-def scatter_cases(
-    cases: pd.DataFrame,
-    label_a: str,
-    label_b: str,
-    threshold_a: float | None = None,
-    threshold_b: float | None = None,
-) -> go.Figure:
-    """Scores of A against scores of B, one mark a case, by truth; thresholds as lines.
-
-    Columns key, label (0 normal, 1 anomalous), anomaly_type, score_a, score_b.
-    """
-    figure = blank(f"score of {safe(label_a)}", f"score of {safe(label_b)}")
-    for truth, name, colour, symbol in (
-        (0, "normal", theme.NORMAL, "circle-open"), (1, "anomalous", theme.ANOMALOUS, "diamond"),
-    ):  # fmt: skip
-        mine = cases[cases["label"] == truth]
-        draw = figure.add_scattergl if len(cases) > 3000 else figure.add_scatter
-        draw(
-            x=mine["score_a"], y=mine["score_b"], mode="markers", name=name,
-            marker={"color": rgba(colour, 0.8), "size": 7, "symbol": symbol,
-                    "line": {"color": colour, "width": 1}},
-            customdata=mine[["key", "anomaly_type"]].map(safe).to_numpy(),
-            hovertemplate=f"<b>%{{customdata[0]}}</b><br>%{{customdata[1]}}<br>{safe(label_a)} "
-            f"%{{x:.4g}}<br>{safe(label_b)} %{{y:.4g}}<extra></extra>",
-        )  # fmt: skip
-    if threshold_a is not None:
-        figure.add_vline(x=threshold_a, line={"color": GUIDE, "width": 1.2, "dash": "dash"})
-    if threshold_b is not None:
-        figure.add_hline(y=threshold_b, line={"color": GUIDE, "width": 1.2, "dash": "dash"})
-    return figure.update_layout(showlegend=True, height=360)
 
 
 def accuracy_speed(frame: pd.DataFrame, title: str) -> go.Figure:

@@ -18,7 +18,8 @@ from PIL import Image
 
 from core.data import prepared, thumbnails
 from core.errors import FlawscopeError
-from dashboard import casework, results
+from core.metrics import cases as measures
+from dashboard import results
 from dashboard.gallery import kind
 from dashboard.results import Source
 
@@ -168,7 +169,7 @@ class CaseLook(NamedTuple):
     map_HW: npt.NDArray[np.float16]
     tail: list[tuple[float, float]]
     levels: list[Level]
-    overlap: casework.Overlap
+    overlap: measures.Overlap
     share_hotter: float | None
 
 
@@ -184,8 +185,8 @@ def look(
     map_HW = results.map_of(source, run_id, row)
     at = levels(source, run_id, class_name)
     points = tail(source, run_id, class_name)
-    facts = casework.overlap(map_HW, truth_HW, at[0].value if at else None)
-    share = casework.share_hotter([x for x, _ in points], [y for _, y in points], facts.peak)
+    facts = measures.overlap(map_HW, truth_HW, at[0].value if at else None)
+    share = measures.share_hotter([x for x, _ in points], [y for _, y in points], facts.peak)
     return CaseLook(run_id, map_HW, points, at, facts, share)
 
 

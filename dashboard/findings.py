@@ -72,6 +72,11 @@ def leaderboard(entries: pd.DataFrame, values: pd.DataFrame, metric: str, title:
 def _lead(known: Mapping[str, Interval], labels: Mapping[str, str], best: str, title: str) -> str:
     rivals = [e for e in known if e != best and not surely_better(known[best], known[e])]
     rivals.sort(key=lambda entry: known[entry].value, reverse=True)
+    if all(one.low is None for one in known.values()):
+        return (
+            f"**{labels[best]} has the highest {title}, {known[best].value:.3f}**; without "
+            "intervals, whether it really leads is left open."
+        )
     if not rivals:
         return f"**{labels[best]} leads** with {title} {figure(known[best])}; no interval overlaps."
     if len(rivals) == len(known) - 1:
@@ -126,13 +131,20 @@ def _chance(values: pd.DataFrame, entries: Sequence[str]) -> list[str]:
     return [f"On {listed(hopeless)} {subject} surely better than chance."]
 
 
-def run(title: str, counts: Mapping[str, int], values: pd.DataFrame, oracle: bool) -> str:
+def run(
+    title: str,
+    counts: Mapping[str, int],
+    values: pd.DataFrame,
+    oracle: bool,
+    auroc_title: str = "image AUROC",
+) -> str:
     """What one run finds and misses, its best and its weakest class.
 
     Args:
         counts: of `casework.counts` over all classes.
-        values: class_name, metric, value, ci_low, ci_high of this run.
+        values: class_name, metric, value, ci_low, ci_high of this run, by one convention.
         oracle: whether any threshold was chosen on the test set.
+        auroc_title: what image AUROC is called by that convention.
     """
     bad = counts["found"] + counts["missed"]
     good = counts["passed"] + counts["false alarm"]
@@ -159,7 +171,7 @@ def run(title: str, counts: Mapping[str, int], values: pd.DataFrame, oracle: boo
             unsure = pd.notna(low["ci_low"]) and low["ci_low"] <= CHANCE
             tail = ", not surely better than chance" if unsure else ""
             parts.append(
-                f"It orders {plain(top['class_name'])} best (image AUROC {top['value']:.2f}) and "
+                f"It orders {plain(top['class_name'])} best ({auroc_title} {top['value']:.2f}) and "
                 f"{plain(low['class_name'])} worst ({low['value']:.2f}{tail})."
             )
     return " ".join(parts)
@@ -205,13 +217,14 @@ def inspect(label: str, counts: Mapping[str, int], where: str, threshold: Thresh
     )
 
 
-def compare(a: str, b: str, sizes: Mapping[str, int], means: tuple[Interval | None, ...]) -> str:
-    """Which cases change sides between two runs.
+def compare(a: str, b: str, sizes: Mapping[str, int], title: str, mean: pd.Series | None) -> str:
+    """Which cases change sides between two runs, and which run is better by one metric.
 
     Args:
         a, b: labels of the runs.
         sizes: number of anomalous cases in both, only_a, only_b, neither.
-        means: image AUROC of a and of b, mean over classes.
+        title: of the metric.
+        mean: its row of `results.paired` for the mean over classes; None when there is none.
     """
     a, b = plain(a), plain(b)
     total = sum(sizes.values())
@@ -223,16 +236,20 @@ def compare(a: str, b: str, sizes: Mapping[str, int], means: tuple[Interval | No
             f"{_those(sizes['only_b'])} that {a} misses.** Of {many(total, 'anomalous image')} "
             f"both find {sizes['both']} and both miss {sizes['neither']}."
         )
-    one, two = means
-    if one is None or two is None:
-        return first
-    if surely_better(one, two) or surely_better(two, one):
-        tail = "the intervals do not overlap"
-    elif None in (*one, *two):
-        tail = "no intervals to judge the difference by"
-    else:
-        tail = "the intervals overlap, so the order is open"
-    return f"{first} Image AUROC is {one.value:.3f} against {two.value:.3f}; {tail}."
+    return f"{first} {difference(a, b, title, mean)}"
+
+
+def difference(a: str, b: str, title: str, mean: pd.Series | None) -> str:
+    """The paired result in a sentence; `a` and `b` are harmless already. Arguments: `compare`."""
+    if mean is None or mean["verdict"] == "untested":
+        return f"By {title} nothing is stored that would tell them apart."
+    said = f"{mean['a']:.3f} against {mean['b']:.3f}, a difference of {mean['difference']:+.3f}"
+    if pd.notna(mean["low"]) and pd.notna(mean["high"]):
+        said += f" (95 % interval {mean['low']:+.3f} to {mean['high']:+.3f})"
+    if mean["verdict"] == "open":
+        return f"By {title} they cannot be told apart: {said}."
+    better, worse = (a, b) if mean["verdict"] == "a" else (b, a)
+    return f"By {title} {better} is better than {worse}: {said}."
 
 
 def _those(count: int) -> str:

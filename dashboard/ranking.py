@@ -5,10 +5,11 @@ pure function of pandas frames.
 
 Frames:
     runs: one row a run (columns of the store's table runs).
-    metrics: run_id, class_name, metric, value, ci_low, ci_high, note.
+    metrics: run_id, class_name, metric, value, ci_low, ci_high, note, bound_low, bound_high; of
+        one convention.
     entries: entry, label, method, title, setting, protocol, size, run_ids, seeds,
         images_per_second, peak_memory_bytes, train_seconds, pretrained, ...
-    values: entry, class_name, metric, value, low, high, spread, seeds, note.
+    values: entry, class_name, metric, value, low, high, spread, seeds, note, bound_low, bound_high.
 """
 
 from __future__ import annotations
@@ -90,14 +91,6 @@ def interval(row: Mapping[str, object] | pd.Series) -> Interval | None:
     return None if value is None else Interval(value, number(row["low"]), number(row["high"]))
 
 
-def metric_interval(row: pd.Series | None) -> Interval | None:
-    """The interval of a metric row (columns value, ci_low, ci_high); None without a value."""
-    value = None if row is None else number(row["value"])
-    if row is None or value is None:
-        return None
-    return Interval(value, number(row["ci_low"]), number(row["ci_high"]))
-
-
 def entries(runs: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
     """Runs collapsed over seeds, labelled so that no two labels are equal.
 
@@ -155,13 +148,22 @@ def _part(name: str, value: object) -> str:
 
 
 def values(found: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
-    """Metric rows by entry, over seeds: mean, hull of the intervals, standard deviation."""
-    columns = ["entry", "class_name", "metric", "value", "low", "high", "spread", "seeds", "note"]
+    """Metric rows by entry, over seeds: mean, hull of the intervals, standard deviation.
+
+    Bounds are those of the mean, an exact value being its own; NaN where all seeds are exact.
+    """
+    columns = [
+        "entry", "class_name", "metric", "value", "low", "high", "spread", "seeds", "note",
+        "bound_low", "bound_high",
+    ]  # fmt: skip
     if found.empty or metrics.empty:
         return pd.DataFrame(columns=columns)
     of_run = {run: row["entry"] for _, row in found.iterrows() for run in row["run_ids"]}
     mine = metrics[metrics["run_id"].isin(list(of_run))].copy()
     mine["entry"] = mine["run_id"].map(of_run)
+    streamed = mine.groupby(["entry", "class_name", "metric"])["bound_low"].transform("count") > 0
+    for end in ("bound_low", "bound_high"):
+        mine[end] = mine[end].fillna(mine["value"]).where(streamed)
     grouped = mine.groupby(["entry", "class_name", "metric"], sort=False).agg(
         value=("value", "mean"),
         low=("ci_low", "min"),
@@ -169,6 +171,8 @@ def values(found: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
         spread=("value", "std"),
         seeds=("value", "count"),
         note=("note", "first"),
+        bound_low=("bound_low", "mean"),
+        bound_high=("bound_high", "mean"),
     )
     return grouped.reset_index()[columns]
 

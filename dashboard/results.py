@@ -6,7 +6,7 @@ noticed at the next look and nothing is read twice. Arrays are never arguments o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +15,23 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from core.metrics.base import METRICS, NINE, Metric
+from core.comparison import compare_runs
+from core.metrics.base import METRICS, NINE, Metric, ordered
+from core.metrics.compare import DifferenceRow
+from core.metrics.conventions import EXACT, Convention
+from core.metrics.verdicts import verdict
 from core.runs import Record, RunDirectory, Status, all_runs
 from core.store import read
 from core.store.connection import version
 from core.store.ingest import refresh
 from core.workspace import Workspace
 from dashboard import casework
+
+BY_SIZE = (
+    "region_recall_smallest", "region_recall_small", "region_recall_large",
+    "region_recall_largest", "region_min_size",
+)  # fmt: skip
+"""Metrics that read better from small to large than by id."""
 
 
 class Source(NamedTuple):
@@ -56,9 +66,33 @@ def runs(source: Source) -> pd.DataFrame:
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
-def metrics(source: Source, run_ids: tuple[str, ...]) -> pd.DataFrame:
-    """Metric rows of these runs."""
-    return read.metrics(source.workspace, run_ids)
+def metrics(
+    source: Source, run_ids: tuple[str, ...], convention: Convention = EXACT
+) -> pd.DataFrame:
+    """Metric rows of these runs by one convention, whole classes and their mean."""
+    return read.metrics(source.workspace, run_ids, convention)
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def type_metrics(source: Source, run_id: str) -> pd.DataFrame:
+    """Exact metric rows of single anomaly types against their class's normal images."""
+    return read.type_metrics(source.workspace, (run_id,))
+
+
+@st.cache_data(show_spinner="Comparing the two runs, picture by picture …", max_entries=32)
+def paired(source: Source, a: str, b: str) -> pd.DataFrame:
+    """A minus B by class and for the mean, of the nine metrics.
+
+    Columns: those of `core.metrics.compare.DifferenceRow`, and verdict.
+
+    Raises:
+        UsageError, RunError: the runs cannot be compared; says why.
+    """
+    one, two = (RunDirectory.open(source.workspace, run) for run in (a, b))
+    rows = compare_runs(one, two)
+    columns = [field.name for field in fields(DifferenceRow)]
+    found = pd.DataFrame([asdict(row) for row in rows], columns=columns)
+    return found.assign(verdict=[verdict(row) for row in rows])
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
@@ -98,6 +132,16 @@ def selected(
 def qualities() -> dict[str, Metric]:
     """The nine metrics by id, in the order tables show them."""
     return {name: METRICS.get(name) for name in NINE}
+
+
+def further() -> dict[str, list[Metric]]:
+    """All other qualities, by level; sizes from small to large."""
+    found: dict[str, list[Metric]] = {}
+    sized = [METRICS.get(id) for id in BY_SIZE]
+    for metric in [*(one for one in ordered() if one not in sized), *sized]:
+        if metric.id not in NINE and metric.level != "threshold":
+            found.setdefault(metric.level, []).append(metric)
+    return found
 
 
 class Live(NamedTuple):
@@ -147,10 +191,3 @@ def sample_facts(source: Source, fingerprint: str) -> dict[str, dict[str, Any]]:
     table = table[table["split"] == "test"]
     rows: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
     return {str(row["key"]): row for row in rows}
-
-
-def means(source: Source, run_id: str) -> Mapping[str, pd.Series]:
-    """{metric: its row for the mean over classes} of a run."""
-    table = metrics(source, (run_id,))
-    table = table[table["class_name"] == "mean"]
-    return {str(row["metric"]): row for _, row in table.iterrows()}

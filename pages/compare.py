@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import casefile, casework, findings, queries, ranking, results, state
+from core.types import MEAN
+from dashboard import casefile, casework, findings, queries, results, state
 from dashboard.components import cards, compare_parts
 from dashboard.components.empty import empty
 
@@ -38,18 +39,16 @@ def render() -> None:
         metric = state.pick("by", list(metrics), label="Metric", words=metrics)
     cases = casework.split_by_two(results.joined(source, (a, b)), a, b)
     sizes = {name: len(part) for name, part in cases.items()}
-    means = [results.means(source, run).get("image_auroc") for run in (a, b)]
-    cards.finding(
-        findings.compare(
-            labels[a], labels[b], sizes, tuple(ranking.metric_interval(m) for m in means)
-        )
-    )
+    paired = results.paired(source, a, b)
+    means = paired[(paired["class_name"] == MEAN) & (paired["metric"] == metric)]
+    mean = None if means.empty else means.iloc[0]
+    cards.finding(findings.compare(labels[a], labels[b], sizes, metrics[metric], mean))
     chosen = {run: labels[run] for run in (a, b)}
-    left, right = st.columns(2)
+    left, right = st.columns([4, 3])
     with left.container(border=True, key="card-left"):
-        compare_parts.side_by_side(source, chosen)
+        compare_parts.side_by_side(source, paired, chosen)
     with right.container(border=True, key="card-right"):
-        compare_parts.difference_chart(source, a, b, chosen, metric, metrics[metric])
+        compare_parts.difference_chart(paired, chosen, metric, metrics[metric])
         compare_parts.scatter(source, a, b, chosen)
     for name, this, other in (("only_a", a, b), ("only_b", b, a)):
         compare_parts.gallery(

@@ -38,7 +38,7 @@ def render() -> None:
         st.fragment(navigation.safely(details), run_every=3.0 if active else None)(chosen, titles)
 
 
-def pick(looks: list[queries.RunLook], titles: dict[str, str]) -> str:
+def pick(looks: list[queries.RunLook], titles: queries.Titles) -> str:
     """The run whose details show: that in the URL, else the one at work, else the newest."""
     ids = [look.run_id for look in looks]
     asked = st.query_params.get("run", "")
@@ -48,7 +48,7 @@ def pick(looks: list[queries.RunLook], titles: dict[str, str]) -> str:
     return (working or ids)[0]
 
 
-def board(titles: dict[str, str], was_active: bool) -> None:
+def board(titles: queries.Titles, was_active: bool) -> None:
     """All runs as cards; read again every second while something is at work."""
     looks = queries.runs()
     order = queries.queue_order(looks)
@@ -72,7 +72,7 @@ def board(titles: dict[str, str], was_active: bool) -> None:
                 job_card.ended(look, titles)
 
 
-def details(run_id: str, titles: dict[str, str]) -> None:
+def details(run_id: str, titles: queries.Titles) -> None:
     """Losses, phases and log of one run."""
     look = queries.run(run_id)
     if look is None:

@@ -28,7 +28,7 @@ def render() -> None:
     cards.finding(summary.sentence(looks, titles))
     data = queries.data_sets()
     pieces.tiles(summary.tiles(data, len(titles), looks), navigation.href)
-    pieces.heading("Newest runs")
+    pieces.heading("Newest runs", f"{summary.METRIC_TITLE}, exact, mean over classes")
     scores = queries.means(
         tuple(look.run_id for look in looks[:NEWEST] if look.status.state == "succeeded"),
         summary.METRIC,
@@ -43,7 +43,7 @@ def render() -> None:
         )  # fmt: skip
 
 
-def welcome(titles: dict[str, str]) -> None:
+def welcome(titles: queries.Titles) -> None:
     """An empty workspace: what this is, and the one step that shows it."""
     pieces.hero(
         "See what a method finds, and what it misses",

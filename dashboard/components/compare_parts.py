@@ -1,77 +1,129 @@
-"""The parts of the Compare page: metrics side by side, difference by class, cases that change."""
+"""The parts of the Compare page: paired differences, by class and by metric, cases that change."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from html import escape
 from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
 
+from core.metrics.base import Metric
+from core.metrics.verdicts import HELP, p_text
 from core.types import MEAN
-from dashboard import boards, charts, evidence, ranking, results
+from dashboard import boards, compare_charts, evidence, ranking, results, theme
 from dashboard.boards import Cell
 from dashboard.components import grids
 from dashboard.results import Source
 
 MOST = 12
-DIFFERENCE_HELP = (
-    "The bar is A minus B. Its whisker takes both runs' 95 % intervals as independent: "
-    "half-widths are added in squares. The runs share their test images, so this is careful: "
-    "a whisker that reaches zero leaves the order open."
-)
+NOT_PAIRED = "one of the runs was stored before what this needs was kept, or has no value"
+VERDICTS = {
+    "a": "A is better", "b": "B is better", "open": "cannot be told apart",
+    "untested": "not tested",
+}  # fmt: skip
+TESTS = {"delong": "test of DeLong", "bootstrap": "paired bootstrap"}
 
 
-def side_by_side(source: Source, labels: Mapping[str, str]) -> None:
-    """Metrics down, runs across, means over classes."""
+def side_by_side(source: Source, paired: pd.DataFrame, labels: Mapping[str, str]) -> None:
+    """The nine metrics down; A, B, their difference and what it tells across.
+
+    Args:
+        paired: of `results.paired`.
+        labels: of A and of B.
+    """
+    classes = sorted(set(paired["class_name"]) - {MEAN})
+    names = [MEAN, *classes] if len(classes) > 1 else classes or [MEAN]
+    st.subheader("Metric by metric, exact", help=HELP)
+    name = grids.pick_class(names, key="paired-class")
+    of_metric = boards.by_place(paired[paired["class_name"] == name], "metric")
+    rows = [_row(quality, of_metric.get((id,))) for id, quality in results.qualities().items()]
+    _fill_in(source, rows, labels, name)
+    rows += _costs(source, labels) if name == names[0] else []
+    methods = results.runs(source).set_index("run_id")["method"]
+    legend = "".join(
+        f"<span>{theme.dot(str(methods[run]))}{letter}: {escape(label)}</span>"
+        for letter, (run, label) in zip("AB", labels.items(), strict=True)
+    )
+    helps = {"p": "Corrected for the number of classes."}
+    table = grids.plain_html(["Metric", "A", "B", "A minus B", "p"], rows, helps)
+    grids.show(
+        f'<div class="us-legend">{legend}</div>',
+        f'<div class="us-pairs">{grids.bare(table)}</div>',
+    )
+
+
+def _row(quality: Metric, row: pd.Series | None) -> list[Cell | str]:
+    """One metric: what it tells stands below its name, so that it is read first."""
+    verdict = "untested" if row is None else str(row["verdict"])
+    mark = ' class="us-told"' if verdict in ("a", "b") else ""
+    first = (
+        f'<span title="{escape(quality.summary, quote=True)}">{escape(quality.title)}</span>'
+        f'<span class="fs-below"><span{mark}>{VERDICTS[verdict]}</span></span>'
+    )
+    return [first, *_compared(row)]
+
+
+def _compared(row: pd.Series | None) -> list[Cell]:
+    """A, B, difference with its interval, p."""
+    if row is None:
+        return [Cell("–"), Cell("–"), Cell("–", "", NOT_PAIRED), Cell("–", "", NOT_PAIRED)]
+    low, high = ranking.number(row["low"]), ranking.number(row["high"])
+    below = "" if low is None or high is None else f"{low:+.3f} to {high:+.3f}"
+    told = f"{row['images']} images; {TESTS[str(row['test'])]}"
+    alone = f"{told}; p of this comparison alone {p_text(ranking.number(row['p']))}"
+    return [
+        Cell(f"{row['a']:.3f}"),
+        Cell(f"{row['b']:.3f}"),
+        Cell(f"{row['difference']:+.3f}", below, told),
+        Cell(p_text(ranking.number(row["p_corrected"])), "", alone),
+    ]
+
+
+def _fill_in(
+    source: Source, rows: Sequence[list[Cell | str]], labels: Mapping[str, str], name: str
+) -> None:
+    """Stored values, or the reason why there is none, where nothing could be paired."""
+    stored = results.metrics(source, tuple(labels))
+    known = boards.by_place(stored[stored["class_name"] == name], "run_id", "metric")
+    for row, metric in zip(rows, results.qualities(), strict=True):
+        for column, run in enumerate(labels, start=1):
+            if row[column] == Cell("–"):
+                cell = boards.metric_cell(known.get((run, metric)))
+                row[column] = Cell(cell.text, "", cell.help)
+
+
+def _costs(source: Source, labels: Mapping[str, str]) -> list[list[Cell | str]]:
+    """Speed, memory and training time of both runs."""
     runs = results.runs(source).set_index("run_id")
     rows: list[list[Cell | str]] = []
-    means = {run: results.means(source, run) for run in labels}
-    for metric, quality in results.qualities().items():
-        cells: list[Cell | str] = [Cell(quality.title, "", quality.summary)]
-        for run in labels:
-            row = means[run].get(metric)
-            renamed = None if row is None else row.rename({"ci_low": "low", "ci_high": "high"})
-            cells.append(boards.metric_cell(renamed))
-        rows.append(cells)
     for title, column, words in (
         ("Images/s", "images_per_second", boards.speed),
         ("Memory", "peak_memory_bytes", boards.memory),
         ("Trained in", "train_seconds", boards.seconds),
     ):
-        rows.append(
-            [Cell(title), *[Cell(words(ranking.number(runs.loc[run, column]))) for run in labels]]
-        )
-    grids.show(grids.bare(grids.plain_html(["Mean over classes", *labels.values()], rows)))
-
-
-def differences(source: Source, a: str, b: str, metric: str) -> pd.DataFrame:
-    """A minus B by class: class_name, a, b, difference, low, high (NaN without intervals)."""
-    table = results.metrics(source, (a, b))
-    table = table[(table["metric"] == metric) & (table["class_name"] != MEAN)]
-    table = table.dropna(subset=["value"])
-    mine = [table[table["run_id"] == run].set_index("class_name") for run in (a, b)]
-    rows = []
-    for name in sorted(set(mine[0].index) & set(mine[1].index)):
-        one, two = mine[0].loc[name], mine[1].loc[name]
-        gap = float(one["value"] - two["value"])
-        down = ((one["value"] - one["ci_low"]) ** 2 + (two["ci_high"] - two["value"]) ** 2) ** 0.5
-        up = ((one["ci_high"] - one["value"]) ** 2 + (two["value"] - two["ci_low"]) ** 2) ** 0.5
-        rows.append((name, one["value"], two["value"], gap, gap - down, gap + up))
-    return pd.DataFrame(rows, columns=["class_name", "a", "b", "difference", "low", "high"])
+        both = [Cell(words(ranking.number(runs.loc[run, column]))) for run in labels]
+        rows.append([Cell(title), *both, Cell(""), Cell("")])
+    return rows
 
 
 def difference_chart(
-    source: Source, a: str, b: str, labels: Mapping[str, str], metric: str, title: str
+    paired: pd.DataFrame, labels: Mapping[str, str], metric: str, title: str
 ) -> None:
-    """Bars of A minus B by class."""
-    table = differences(source, a, b, metric)
-    st.subheader(f"{title} by class, A minus B", help=DIFFERENCE_HELP)
+    """Bars of A minus B by class, with paired intervals."""
+    st.subheader(f"{title} by class, A minus B", help=HELP)
+    table = paired[(paired["metric"] == metric) & (paired["class_name"] != MEAN)]
     if table.empty:
-        st.caption("No class has this metric in both runs.")
+        st.caption("No class can be compared by this metric.")
         return
-    figure = charts.difference_bars(table, labels[a], labels[b])
-    st.plotly_chart(figure, key="difference", config=grids.PLOT)
+    st.plotly_chart(
+        compare_charts.difference_bars(table, *labels.values()), key="difference", config=grids.PLOT
+    )
+    if not table["verdict"].isin(["a", "b"]).any():
+        st.caption("Faint bars: on no class can the two be told apart.")
+    elif not table["verdict"].isin(["a", "b"]).all():
+        st.caption("Faint bars: cannot be told apart.")
 
 
 def scatter(source: Source, a: str, b: str, labels: Mapping[str, str]) -> None:
@@ -79,14 +131,11 @@ def scatter(source: Source, a: str, b: str, labels: Mapping[str, str]) -> None:
     table = results.joined(source, (a, b))
     classes = sorted(table["class_name"].unique())
     st.subheader("Scores, picture by picture", help="One dot a test picture; lines: thresholds.")
-    name = st.segmented_control(
-        "Class", classes, default=classes[0], required=True, label_visibility="collapsed",
-        format_func=lambda one: one.replace("_", " "), key="scatter-class",
-    )  # fmt: skip
+    name = grids.pick_class(classes, key="scatter-class")
     mine = table[table["class_name"] == name]
-    at = [results.thresholds(source, run).get(str(name)) for run in (a, b)]
+    at = [results.thresholds(source, run).get(name) for run in (a, b)]
     frame = mine.rename(columns={f"score:{a}": "score_a", f"score:{b}": "score_b"})
-    figure = charts.scatter_cases(
+    figure = compare_charts.scatter_cases(
         frame[["key", "label", "anomaly_type", "score_a", "score_b"]],
         labels[a], labels[b],
         *[None if one is None else one.value for one in at],

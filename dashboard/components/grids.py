@@ -13,6 +13,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
+from core.types import MEAN
 from dashboard import theme
 from dashboard.boards import Cell, Line
 from dashboard.components import cards
@@ -33,6 +34,8 @@ STYLE = """<style>
  margin:6px 0 0}
 .us-facts span{color:var(--fs-dim)}
 .us-facts b{font-weight:400;text-align:right;font-variant-numeric:tabular-nums}
+.us-told{color:var(--fs-accent);font-weight:600}
+.us-legend{display:flex;flex-wrap:wrap;gap:2px 18px;font-size:14px;margin-bottom:4px}
 .us-line{font-size:14px;color:var(--fs-dim)}
 .us-badge{display:inline-block;padding:5px 12px;border-radius:8px;font-size:14px;font-weight:600;
  margin-right:10px;border:1px solid var(--fs-line-strong)}
@@ -48,6 +51,7 @@ STYLE = """<style>
 .us-case div{min-width:0}.us-case b,.us-case span{display:block;overflow:hidden;
  text-overflow:ellipsis;white-space:nowrap}
 .us-case span{color:var(--fs-dim);white-space:normal}
+@media (max-width:640px){.us-pairs .fs-table th,.us-pairs .fs-table td{padding:6px 3px}}
 .us-now{border-color:var(--fs-accent);box-shadow:inset 0 0 0 1px var(--fs-accent)}
 </style>"""
 
@@ -124,9 +128,20 @@ def grid_html(table: pd.DataFrame, corner: str, metric: str, methods: Sequence[s
     )
 
 
-def plain_html(headings: Sequence[str], rows: Sequence[Sequence[Cell | str]]) -> str:
-    """A table of cells; the first column is left-aligned. A str is HTML made here (heat)."""
-    head = "".join(f"<th{_left(i)}>{escape(name)}</th>" for i, name in enumerate(headings))
+def plain_html(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[Cell | str]],
+    helps: Mapping[str, str] | None = None,
+) -> str:
+    """A table of cells; the first column is left-aligned. A str is HTML made here (heat).
+
+    Args:
+        helps: {heading: hover text}.
+    """
+    head = "".join(
+        f"<th{_left(i)}{_title((helps or {}).get(name, ''))}>{escape(name)}</th>"
+        for i, name in enumerate(headings)
+    )
     body = "".join(
         f"<tr>{''.join(_place(i, cell) for i, cell in enumerate(row))}</tr>" for row in rows
     )
@@ -180,6 +195,27 @@ def _case(case: CaseLink) -> str:
         f'<a class="us-case{now}" href="{escape(case.href, quote=True)}" target="_self" '
         f'title="{alt}">{picture}<div><b>{escape(case.title)}</b>{words}</div></a>'
     )
+
+
+MOST_BUTTONS = 6
+
+
+def pick_class(names: Sequence[str], key: str) -> str:
+    """One of some classes (`MEAN` among them, if given), the first at first: buttons for a few,
+    a picker for many."""
+
+    def said(name: str) -> str:
+        return "mean over classes" if name == MEAN else name.replace("_", " ")
+
+    if len(names) > MOST_BUTTONS:
+        return st.selectbox(
+            "Class", names, format_func=said, label_visibility="collapsed", key=key, width=280
+        )
+    chosen: str = st.segmented_control(
+        "Class", names, default=names[0], required=True, label_visibility="collapsed",
+        format_func=said, key=key,
+    )  # fmt: skip
+    return chosen
 
 
 def show(*parts: str) -> None:

@@ -1,4 +1,7 @@
-"""The parts of the Run page: facts, table by class, curves, recall by type, settings, problems."""
+"""The parts of the Run page: facts, table by class, curves, settings, problems.
+
+What is measured beyond the nine metrics, and kinds of flaw, are in `measure_parts`.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
+from core.config import external_name
 from core.console import duration
+from core.metrics.conventions import HELP, TITLES, Convention
 from core.types import MEAN
-from dashboard import boards, casefile, charts, queries, results
+from dashboard import boards, casefile, charts, counting, queries, results
 from dashboard.boards import Cell
 from dashboard.components import cards, grids
 from dashboard.components.empty import empty
@@ -20,7 +25,7 @@ from dashboard.results import Live, Source
 
 CURVES = {
     "roc": "Image ROC", "pr": "Image precision and recall", "pixel_roc": "Pixel ROC",
-    "pixel_pr": "Pixel precision and recall", "pro": "Region overlap (PRO)",
+    "pixel_pr": "Pixel precision and recall", "pro": "Region overlap (PRO)", "froc": "FROC",
 }  # fmt: skip
 
 
@@ -53,6 +58,7 @@ def header(live: Live) -> None:
         f"seed {config.seed}",
         f"{config.size} px",
         f"{backbone} ({weights})" if backbone else "",
+        "maps made elsewhere" if external_name(config.method_key) else "",
         f"on {resolved.get('device', config.device)}",
         f"{duration(facts['seconds'])} in all" if facts.get("seconds") else "",
         f"{boards.speed(facts['images_per_second'])} images/s"
@@ -83,27 +89,34 @@ def not_succeeded(live: Live) -> None:
         )
 
 
-def class_table(source: Source, run_id: str, metrics: pd.DataFrame) -> None:
-    """Classes down, the nine metrics across; each class links to its cases."""
+def class_table(
+    run_id: str, metrics: pd.DataFrame, classes: Sequence[str], way: Convention
+) -> None:
+    """Classes down, the nine metrics across; each class links to its cases.
+
+    Args:
+        metrics: rows of the run by the convention `way`; empty in runs stored before it was kept.
+    """
     qualities = results.qualities()
-    by_place = metrics.set_index(["class_name", "metric"]).rename(
-        columns={"ci_low": "low", "ci_high": "high"}
-    )
-    names = [name for name in sorted(metrics["class_name"].unique()) if name != MEAN]
+    by_place = boards.by_place(metrics, "class_name", "metric")
     rows: list[list[Cell | str]] = []
-    for name in [*names, *([MEAN] if len(names) > 1 else [])]:
+    for name in [*classes, *([MEAN] if len(classes) > 1 else [])]:
         query = urlencode({"run": run_id, "class": name})
         label = escape(name.replace("_", " "))
         first = f'<a href="inspect?{escape(query)}" target="_self">{label}</a>'
         cells: list[Cell | str] = [f"<b>{label} over classes</b>" if name == MEAN else first]
         for metric in qualities:
-            place = (name, metric)
-            cell = boards.metric_cell(by_place.loc[place] if place in by_place.index else None)
+            cell = boards.metric_cell(by_place.get((name, metric)), counting.MISSING[way])
             cells.append(_heated(cell, metric))
         rows.append(cells)
     titles = [metric.title for metric in qualities.values()]
-    st.subheader("By class", help="95 % intervals below the values. A class leads to its cases.")
-    grids.show(f'<div class="us-tight">{grids.plain_html(["Class", *titles], rows)}</div>')
+    helps = counting.helps(qualities.values(), way)
+    st.subheader(f"By class, {TITLES[way]}", help=HELP)
+    grids.show(f'<div class="us-tight">{grids.plain_html(["Class", *titles], rows, helps)}</div>')
+    if metrics.empty:
+        st.caption(f"Values as ADer counts: {counting.MISSING[way]}.")
+    else:
+        st.caption(f"{counting.caption(way)} A class leads to its cases.")
 
 
 def _heated(cell: Cell, metric: str) -> str:
@@ -119,14 +132,11 @@ def curves(source: Source, run_id: str, classes: Sequence[str]) -> None:
     st.subheader("Curves and thresholds")
     if not classes:
         return
-    name = st.segmented_control(
-        "Class", classes, default=classes[0], required=True, label_visibility="collapsed",
-        format_func=lambda one: one.replace("_", " "), key=f"class-{run_id}",
-    )  # fmt: skip
-    points = {curve: results.curves(source, (run_id,), curve, str(name)) for curve in CURVES}
+    name = grids.pick_class(classes, key=f"class-{run_id}")
+    points = {curve: results.curves(source, (run_id,), curve, name) for curve in CURVES}
     left, right = st.columns(2)
     with left.container(border=True, key="card-left"):
-        _histogram(source, run_id, str(name))
+        _histogram(source, run_id, name)
     known = [curve for curve, frame in points.items() if len(frame)]
     with right.container(border=True, key="card-right"):
         chosen = st.segmented_control(
@@ -134,7 +144,9 @@ def curves(source: Source, run_id: str, classes: Sequence[str]) -> None:
             format_func=CURVES.__getitem__, label_visibility="collapsed", key=f"curve-{run_id}",
         )  # fmt: skip
         if chosen:
-            draw = {"roc": charts.roc, "pixel_roc": charts.roc, "pro": charts.pro}
+            draw = {
+                "roc": charts.roc, "pixel_roc": charts.roc, "pro": charts.pro, "froc": charts.froc,
+            }  # fmt: skip
             figure = draw.get(chosen, charts.pr)(points[chosen])
             st.plotly_chart(figure, key=f"plot-{run_id}", config=grids.PLOT)
         if "pixel_roc" not in known:
@@ -160,27 +172,6 @@ def _histogram(source: Source, run_id: str, name: str) -> None:
     notes = mine.loc[mine["metric"] == "image_threshold_heldout", "note"].dropna()
     if len(notes):
         st.caption(f"Held-out threshold from {notes.iloc[0]}.")
-
-
-def recall(judged: pd.DataFrame) -> None:
-    """Share of each anomaly type that is found at the class's threshold."""
-    from dashboard.casework import by_type
-
-    table = by_type(judged)
-    if table.empty:
-        return
-    oracle = "oracle" if judged["oracle"].any() else "held-out"
-    st.subheader("Found, by kind of flaw", help=f"At the {oracle} threshold of each class.")
-    rows = [
-        [
-            Cell(str(row["anomaly_type"]).replace("_", " ")),
-            Cell(str(row["class_name"]).replace("_", " ")),
-            Cell(f"{row['found']} of {row['cases']}"),
-            Cell(f"{row['recall']:.0%}", f"{row['low']:.0%} to {row['high']:.0%}"),
-        ]
-        for _, row in table.sort_values(["recall", "cases"], ascending=[True, False]).iterrows()
-    ]
-    grids.show(grids.plain_html(["Kind of flaw", "Class", "Found", "Share found"], rows))
 
 
 def problems(source: Source, run_id: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dashboard.casework import share_hotter
+from core.metrics.cases import share_hotter
 
 pytestmark = pytest.mark.browser
 SCRIPT = Path(__file__).parent / "viewer_script.py"

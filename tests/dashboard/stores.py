@@ -1,8 +1,11 @@
 """Small workspaces for page tests: real run directories, made by hand, without torch.
 
-Everything a page reads is there: pictures and masks on disk, samples, cases, maps, metrics and
-curves. Scores come from a seeded generator and are shifted by `LIFT`, so that which method finds
-what is known; class `scan` has no masks, so its pixel metrics are null with a reason.
+Everything a page reads is there: pictures and masks on disk, samples, cases, maps, metrics by both
+conventions and by anomaly type, curves, regions and summaries. Scores come from a seeded generator
+and are shifted by `LIFT`, so that which method finds what is known; class `scan` has no masks, so
+its pixel metrics are null with a reason. Values as ADer counts are `ADER_OFF` above the exact ones;
+pixel AUROC of class `tile` is a streamed one, with bounds. An `old` run has what runs had before
+conventions: exact rows of the nine alone, without the newer columns, and no summaries.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import pyarrow as pa
 from PIL import Image, ImageDraw
 
 from core.config import RunConfig
+from core.engine.tables import REGIONS, SUMMARIES
 from core.runs import Record, RunDirectory
 from core.types import State
 from core.workspace import Workspace, now
@@ -33,6 +37,10 @@ NINE = (
     "pixel_ioumax", "pixel_aupro", "mad",
 )  # fmt: skip
 NO_MASKS = "no masks: scan has no pixel truth"
+ORACLE = "at the oracle threshold of pixel F1-max"
+ADER_OFF = 0.01
+STREAMED = 1e-5
+"""Half the distance between the bounds of a streamed value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +123,13 @@ def add_run(
     classes: tuple[str, ...] = CLASSES,
     error: str | None = None,
     fingerprint: str = "f1f2f3f4",
+    old: bool = False,
 ) -> RunDirectory:
-    """A run directory in `state`; ended well, it has every table and the maps."""
+    """A run directory in `state`; ended well, it has every table and the maps.
+
+    Args:
+        old: without what was added with the conventions; see the top of this file.
+    """
     config = RunConfig(
         data=str(data_root), method=method, seed=seed, size=SIZE, classes=classes,
         setting=setting, protocol=protocol, device="cpu",
@@ -139,7 +152,7 @@ def add_run(
         "peak_memory_bytes": 420_000_000, "parameters": 0 if bank else 1_200_000,
     }  # fmt: skip
     if state == "succeeded":
-        _write_results(run, method, seed, classes, protocol)
+        _write_results(run, method, seed, classes, protocol, old)
     run.update_status(
         state=state, phase="done" if state == "succeeded" else "train",
         progress=1.0 if state == "succeeded" else 0.4, started_at=now(),
@@ -181,7 +194,7 @@ def auroc(normal: np.ndarray, anomalous: np.ndarray) -> float:
 
 
 def _write_results(
-    run: RunDirectory, method: str, seed: int, classes: tuple[str, ...], protocol: str
+    run: RunDirectory, method: str, seed: int, classes: tuple[str, ...], protocol: str, old: bool
 ) -> None:
     rows = samples(classes)
     run.write_table(RunDirectory.SAMPLES, pa.Table.from_pylist(rows, schema=_SAMPLES))
@@ -190,7 +203,17 @@ def _write_results(
         stored[:] = maps
     run.write_table(RunDirectory.CASES, pa.Table.from_pylist(cases, schema=_CASES))
     metrics, curves = _measures(method, seed, classes, protocol)
-    run.write_table(RunDirectory.METRICS, pa.Table.from_pylist(metrics, schema=_METRICS))
+    if old:
+        table = pa.Table.from_pylist(metrics, schema=_METRICS).select(range(6))
+        run.write_table(RunDirectory.METRICS, table)
+    else:
+        metrics += _further(metrics, classes)
+        run.write_table(RunDirectory.METRICS, pa.Table.from_pylist(metrics, schema=_METRICS))
+        curves += [row for name in classes if name != "scan" for row in _froc(name)]
+        summaries = _summaries(cases, maps)
+        run.write_table(RunDirectory.SUMMARIES, pa.Table.from_pylist(summaries, schema=SUMMARIES))
+        regions = _regions(cases, maps)
+        run.write_table(RunDirectory.REGIONS, pa.Table.from_pylist(regions, schema=REGIONS))
     run.write_table(RunDirectory.CURVES, pa.Table.from_pylist(curves, schema=_CURVES))
 
 
@@ -309,16 +332,87 @@ def _curve(name: str, curve: str, x: Any, y: Any, at: Any = None) -> list[dict[s
 
 def _metric(
     name: str, metric: str, value: float | None, low: float | None = None,
-    high: float | None = None, note: str = "",
+    high: float | None = None, note: str = "", kind: str = "", convention: str = "exact",
 ) -> dict[str, Any]:  # fmt: skip
+    streamed = value is not None and (name, metric, kind) == ("tile", "pixel_auroc", "")
+    bound = STREAMED if streamed and convention == "exact" else None
     return {
-        "class_name": name,
-        "metric": metric,
-        "value": value,
-        "ci_low": low,
-        "ci_high": high,
-        "note": note,
-    }
+        "class_name": name, "metric": metric, "value": value, "ci_low": low, "ci_high": high,
+        "note": note, "anomaly_type": kind, "convention": convention,
+        "bound_low": None if bound is None or value is None else value - bound,
+        "bound_high": None if bound is None or value is None else value + bound,
+    }  # fmt: skip
+
+
+def _further(nine: list[dict[str, Any]], classes: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Measures beyond the nine, values as ADer counts, and values of single anomaly types."""
+    rows: list[dict[str, Any]] = []
+    for name in (*classes, "mean"):
+        masks = name not in ("scan",)
+        rows.append(_metric(name, "image_fpr95", 0.5, 0.4, 0.6))
+        for metric, note in (("pixel_dice", ORACLE), ("aupimo", ""), ("object_ap_30", ORACLE)):
+            its = "" if name == "mean" else note
+            ends = (0.42, 0.36, 0.48) if masks else (None, None, None)
+            rows.append(_metric(name, metric, *ends, its if masks else NO_MASKS))
+        size = (90.0, 40.0, 150.0) if masks else (None, None, None)
+        rows.append(_metric(name, "region_min_size", *size, "" if name == "mean" else ORACLE))
+    for row in nine:
+        if row["metric"] in NINE:
+            value = None if row["value"] is None else min(1.0, row["value"] + ADER_OFF)
+            rows.append(
+                _metric(row["class_name"], row["metric"], value, convention="ader",
+                        note=row["note"] if value is None else "")
+            )  # fmt: skip
+    for name in classes:
+        for kind in TYPES[name]:
+            rows.append(_metric(name, "image_auroc", 0.75, 0.5, 0.9, kind=kind))
+            if name != "scan":
+                rows.append(_metric(name, "pixel_aupro", 0.65, 0.4, 0.8, kind=kind))
+    return rows
+
+
+def _froc(name: str) -> list[dict[str, Any]]:
+    return _curve(name, "froc", np.linspace(0, 8, 17), 1 - np.exp(-np.linspace(0, 8, 17)))
+
+
+def _truth(case: dict[str, Any]) -> np.ndarray:
+    """The mask of a case at the run's size."""
+    x0, y0, x1, y1 = _defect(int(Path(case["key"]).stem))
+    truth = Image.new("L", (WIDTH, HEIGHT))
+    ImageDraw.Draw(truth).rectangle((x0, y0, x1, y1), fill=255)
+    return np.asarray(truth.resize((SIZE, SIZE), Image.Resampling.NEAREST)) > 0
+
+
+def _summaries(cases: list[dict[str, Any]], maps: np.ndarray) -> list[dict[str, Any]]:
+    """Per-image histograms over 24 bins a class, one region an anomalous image."""
+    rows: list[dict[str, Any]] = []
+    for name in sorted({case["class_name"] for case in cases} - {"scan"}):
+        mine = [case for case in cases if case["class_name"] == name]
+        edges = np.linspace(0, maps[[case["row"] for case in mine]].max(), 24, endpoint=False)
+        for case in mine:
+            truth = _truth(case) if case["label"] else np.zeros((SIZE, SIZE), bool)
+            bins = np.searchsorted(edges, maps[case["row"]], side="right") - 1
+            normal, bad = (np.bincount(bins[at], minlength=24) for at in (~truth, truth))
+            for i in np.flatnonzero(normal + bad):
+                rows.append({
+                    "class_name": name, "key": case["key"], "edge": float(edges[i]),
+                    "normal": float(normal[i]), "anomalous": float(bad[i]),
+                    "gain": float(bad[i] / max(1, bad.sum())),
+                })  # fmt: skip
+    return rows
+
+
+def _regions(cases: list[dict[str, Any]], maps: np.ndarray) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for case in cases:
+        if case["label"] and case["has_mask"]:
+            inside = maps[case["row"]][_truth(case)]
+            rows.append({
+                "class_name": case["class_name"], "key": case["key"], "region": 0,
+                "area_px": len(inside), "peak": float(inside.max()), "rating": float(inside.max()),
+                "found": 0.5, "hit": True, "recall": [0.1] * 8,
+            })  # fmt: skip
+    return rows
 
 
 _SAMPLES = pa.schema([
@@ -335,6 +429,8 @@ _CASES = pa.schema([
 _METRICS = pa.schema([
     ("class_name", pa.string()), ("metric", pa.string()), ("value", pa.float64()),
     ("ci_low", pa.float64()), ("ci_high", pa.float64()), ("note", pa.string()),
+    ("anomaly_type", pa.string()), ("convention", pa.string()), ("bound_low", pa.float64()),
+    ("bound_high", pa.float64()),
 ])  # fmt: skip
 _CURVES = pa.schema([
     ("class_name", pa.string()), ("curve", pa.string()), ("position", pa.int32()),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from core.metrics.cases import overlap
 from dashboard import boards, casefile, evidence, ranking
-from dashboard.casework import overlap
 from dashboard.evidence import CaseLook, Level
 
 
@@ -47,6 +47,52 @@ def test_cells_give_the_reason_for_a_missing_value() -> None:
     assert boards.metric_cell(row) == boards.Cell(
         "0.500", "0.400 to 0.600", "mean of 3 seeds, standard deviation 0.010"
     )
+
+
+def test_a_streamed_value_says_what_it_surely_lies_between() -> None:
+    row = {"value": 0.86, "low": 0.8, "high": 0.9, "note": "", "bound_low": 0.85999,
+           "bound_high": 0.86001}  # fmt: skip
+    assert boards.metric_cell(row) == boards.Cell(
+        "0.860", "0.800 to 0.900", "streamed: surely between 0.85999 and 0.86001"
+    )
+    assert boards.streamed(0.5, 0.5) == "streamed: surely between 0.500 and 0.500"
+    exact = row | {"bound_low": np.nan, "bound_high": np.nan}
+    assert boards.metric_cell(exact).help == ""
+
+
+def test_a_row_that_was_never_stored_gives_its_reason() -> None:
+    assert boards.metric_cell(None, "stored before") == boards.Cell("–", "", "stored before")
+
+
+def board(low: float | None, method: str = "m", speed: float | None = 3.0) -> boards.Line:
+    entries = pd.DataFrame(
+        {
+            "entry": ["e"], "run_id": "r", "method": method, "label": "M", "seeds": [[0]],
+            "pretrained": None, "images_per_second": speed, "peak_memory_bytes": speed,
+            "train_seconds": speed,
+        }
+    )  # fmt: skip
+    values = pd.DataFrame(
+        {
+            "entry": ["e"], "class_name": "mean", "metric": "mad", "value": 0.8, "low": low,
+            "high": None if low is None else 0.9, "note": "",
+        }
+    )  # fmt: skip
+    entries = ranking.ordered(entries, values, "mad")
+    (line,) = boards.lines(entries, values, ["mad"], "mad")
+    return line
+
+
+def test_there_are_no_ranks_without_intervals() -> None:
+    assert board(low=0.7).rank == "1"
+    assert board(low=None).rank == "–"
+
+
+def test_maps_made_elsewhere_carry_a_chip_and_no_speed() -> None:
+    line = board(low=0.7, method="external:Their tool", speed=np.nan)
+    assert line.chips == ("made elsewhere",)
+    assert [cell.text for cell in line.cells[-3:]] == ["–", "–", "–"]
+    assert board(low=0.7).chips == ()
 
 
 def test_the_leader_says_whose_interval_it_overlaps() -> None:

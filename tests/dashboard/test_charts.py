@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard import charts, theme
+from dashboard import charts, compare_charts, theme
 from dashboard.chart_parts import label_sides, pareto, rgba
 
 
@@ -37,6 +37,12 @@ def test_a_single_curve_needs_no_legend() -> None:
 
 def test_pro_stops_at_its_limit() -> None:
     assert list(charts.pro(_curve("a", "rd")).layout.xaxis.range) == [0, 0.3]
+
+
+def test_froc_counts_marks_instead_of_shares() -> None:
+    figure = charts.froc(_curve("a", "rd"))
+    assert list(figure.layout.xaxis.range) == [0, 8] and figure.layout.xaxis.tickformat == "g"
+    assert "%{x:.2f} false marks an image" in figure.data[0].hovertemplate
 
 
 def test_histogram_names_thresholds_where_they_lie() -> None:
@@ -73,16 +79,29 @@ def test_losses_end_with_their_name() -> None:
 def test_differences_fade_where_the_order_is_open() -> None:
     frame = pd.DataFrame(
         {"class_name": ["a", "b_c", "d"], "a": [0.9, 0.6, 0.5], "b": [0.7, 0.65, 0.45],
-         "difference": [0.2, -0.05, 0.05], "low": [0.1, -0.1, np.nan], "high": [0.3, 0.02, np.nan]}
+         "difference": [0.2, -0.05, 0.05], "low": [0.1, -0.1, np.nan], "high": [0.3, 0.02, np.nan],
+         "p_corrected": [0.0004, 0.3, np.nan], "verdict": ["a", "open", "untested"]}
     )  # fmt: skip
-    bars = charts.difference_bars(frame, "A <b>", "B").data[0]
+    bars = compare_charts.difference_bars(frame, "A <b>", "B").data[0]
     assert list(bars.y) == ["b c", "d", "a"]  # by difference
     strong, faint = rgba(theme.TOKENS["accent"][0], 0.9), rgba(theme.TOKENS["accent"][0], 0.35)
     assert list(bars.marker.color) == [rgba("#d55e00", 0.35), faint, strong]
     assert list(bars.error_x.array)[::2] == pytest.approx([0.07, 0.1])
     assert list(bars.error_x.arrayminus)[::2] == pytest.approx([0.05, 0.1])
     assert "A &lt;b&gt;" in bars.hovertemplate and "<b>B" not in bars.hovertemplate
-    assert "open" in bars.customdata[0][2] and bars.customdata[2][2].count("open") == 0
+    hovers = [words[2] for words in bars.customdata]
+    assert "cannot be told apart" in hovers[0] and "corrected p 0.300" in hovers[0]
+    assert hovers[1] == "<br>not tested"
+    assert "corrected p &lt; 0.001" in hovers[2] and "apart" not in hovers[2]
+
+
+def test_an_interval_clear_of_zero_is_faint_when_the_corrected_p_leaves_it_open() -> None:
+    frame = pd.DataFrame(
+        {"class_name": ["a"], "a": [0.9], "b": [0.7], "difference": [0.2], "low": [0.1],
+         "high": [0.3], "p_corrected": [0.06], "verdict": ["open"]}
+    )  # fmt: skip
+    bars = compare_charts.difference_bars(frame, "A", "B").data[0]
+    assert list(bars.marker.color) == [rgba(theme.TOKENS["accent"][0], 0.35)]
 
 
 def test_scatter_tells_truth_by_colour_and_shape() -> None:
@@ -90,7 +109,7 @@ def test_scatter_tells_truth_by_colour_and_shape() -> None:
         {"key": ["<k>", "m"], "label": [0, 1], "anomaly_type": ["good", "crack"],
          "score_a": [1.0, 2.0], "score_b": [3.0, 4.0]}
     )  # fmt: skip
-    figure = charts.scatter_cases(cases, "A", "B", 1.5, None)
+    figure = compare_charts.scatter_cases(cases, "A", "B", 1.5, None)
     assert [(d.name, d.marker.symbol) for d in figure.data] == [
         ("normal", "circle-open"), ("anomalous", "diamond"),
     ]  # fmt: skip

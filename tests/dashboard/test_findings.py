@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -69,6 +68,7 @@ class TestEntries:
             {
                 "run_id": ["1", "2"], "class_name": "mean", "metric": "mad",
                 "value": [0.6, 0.8], "ci_low": [0.5, 0.7], "ci_high": [0.7, 0.9], "note": "",
+                "bound_low": [0.5, math.nan], "bound_high": [0.7, math.nan],
             }
         )  # fmt: skip
         entries = ranking.entries(runs, {"m": "Method"})
@@ -78,6 +78,20 @@ class TestEntries:
         assert (row["low"], row["high"], row["seeds"]) == (0.5, 0.9, 2)
         assert row["value"] == pytest.approx(0.7)
         assert row["spread"] == pytest.approx(math.sqrt(0.02))  # ddof 1: 2 * 0.1^2 / 1
+        # the second seed is exact, so it is its own bound: (0.5 + 0.8) / 2, (0.7 + 0.8) / 2
+        assert (row["bound_low"], row["bound_high"]) == pytest.approx((0.65, 0.75))
+
+    def test_exact_seeds_have_no_bounds(self) -> None:
+        metrics = pd.DataFrame(
+            {
+                "run_id": ["1"], "class_name": "mean", "metric": "mad", "value": [0.6],
+                "ci_low": 0.5, "ci_high": 0.7, "note": "", "bound_low": math.nan,
+                "bound_high": math.nan,
+            }
+        )  # fmt: skip
+        entries = ranking.entries(pd.DataFrame([run_row("1")]), {})
+        row = ranking.values(entries, metrics).iloc[0]
+        assert math.isnan(row["bound_low"]) and math.isnan(row["bound_high"])
 
     def test_a_repeated_seed_counts_once_and_the_newest_wins(self) -> None:
         runs = pd.DataFrame([run_row("2", images_per_second=4.0), run_row("1")])
@@ -127,6 +141,11 @@ class TestLeaderboardSentence:
         said = say({"a": (0.81, 0.78, 0.84), "b": (0.80, 0.77, 0.83), "c": (0.5, 0.4, 0.6)})
         assert said.startswith("**A is nominally first**")
         assert "overlaps that of B." in said
+
+    def test_without_intervals_the_lead_is_left_open(self) -> None:
+        said = say({"a": (0.9, math.nan, math.nan), "b": (0.7, math.nan, math.nan)})
+        assert said.startswith("**A has the highest image AUROC, 0.900**; without intervals")
+        assert "overlap" not in said
 
     def test_class_leads_and_chance(self) -> None:
         said = say(
@@ -229,7 +248,7 @@ class TestJudge:
         judged = casework.judge(cases(FOUR), {"c": Threshold(3.0, oracle=True)})
         table = casework.by_type(judged)
         assert list(table["anomaly_type"]) == ["crack", "hole"]
-        assert list(table["recall"]) == [0.0, 1.0]
+        assert list(table["share"]) == [0.0, 1.0]
         # Wilson for 1 of 1: lower end 1 / (1 + z^2) = 0.2065
         assert table["low"][1] == pytest.approx(0.20654, abs=1e-5)
         assert table["high"][1] == 1.0
@@ -276,35 +295,6 @@ class TestJoinAndSelect:
         assert len(casework.join({"p": casework.judge(cases(FOUR), at), "q": few})) == 3
 
 
-class TestOverlap:
-    def test_regions_cover_and_iou(self) -> None:
-        truth = np.zeros((6, 6), bool)
-        truth[0:2, 0:2] = True  # 4 px
-        truth[4, 4] = truth[5, 5] = True  # diagonal neighbours: one region of 2 px
-        values = np.zeros((6, 6), np.float32)
-        values[0, 0:3] = 5.0  # 2 px inside the first region, 1 outside
-        values[4, 4] = 9.0
-        found = casework.overlap(values, truth, 4.0)
-        assert [(r.area_px, r.peak, r.covered) for r in found.regions] == [
-            (4, 5.0, 0.5),
-            (2, 9.0, 0.5),
-        ]
-        assert found.iou == pytest.approx(3 / 7)  # 3 in both; 6 true + 4 above - 3
-        assert found.peak_on_defect is True
-        assert found.area_share == pytest.approx(6 / 36)
-
-    def test_without_truth(self) -> None:
-        found = casework.overlap(np.ones((2, 2)), None, 0.5)
-        assert (found.regions, found.iou, found.peak_on_defect) == ((), None, None)
-
-    def test_share_hotter_is_log_linear_between_points(self) -> None:
-        x, y = [0.0, 1.0, 2.0], [1.0, 0.1, 0.001]
-        assert casework.share_hotter(x, y, 1.0) == pytest.approx(0.1)
-        assert casework.share_hotter(x, y, 1.5) == pytest.approx(0.01)
-        assert casework.share_hotter(x, y, 2.5) == 0.0
-        assert casework.share_hotter([], [], 1.0) is None
-
-
 class TestWords:
     def test_verdict(self) -> None:
         said = findings.verdict({"RD": "missed", "PatchCore": "found", "SimpleNet": "missed"})
@@ -326,10 +316,47 @@ class TestWords:
         assert "no false alarm on 6 good images" in said
 
     def test_compare_names_who_finds_more(self) -> None:
-        sizes = {"both": 15, "only_a": 6, "only_b": 1, "neither": 2}
-        means = (Interval(0.81, 0.78, 0.84), Interval(0.74, 0.70, 0.79))
-        said = findings.compare("PatchCore", "RD", sizes, means)
+        said = findings.compare("PatchCore", "RD", SIZES, "image AUROC", paired())
         assert "PatchCore finds 6 anomalous images that RD misses" in said
         assert "RD finds 1 anomalous image that PatchCore misses" in said
         assert "Of 24 anomalous images both find 15 and both miss 2." in said
-        assert said.endswith("the intervals overlap, so the order is open.")
+
+    @pytest.mark.parametrize(
+        ("changes", "end"),
+        [
+            (
+                {},
+                "By image AUROC PatchCore is better than RD: 0.810 against 0.740, a difference of "
+                "+0.070 (95 % interval +0.020 to +0.120).",
+            ),
+            (
+                {"verdict": "b", "difference": -0.07, "low": -0.12, "high": -0.02},
+                "By image AUROC RD is better than PatchCore: 0.810 against 0.740, a difference of "
+                "-0.070 (95 % interval -0.120 to -0.020).",
+            ),
+            (
+                {"verdict": "open", "low": -0.01},
+                "By image AUROC they cannot be told apart: 0.810 against 0.740, a difference of "
+                "+0.070 (95 % interval -0.010 to +0.120).",
+            ),
+            ({"verdict": "untested"}, "nothing is stored that would tell them apart."),
+        ],
+    )
+    def test_compare_ends_with_the_paired_result(
+        self, changes: dict[str, object], end: str
+    ) -> None:
+        said = findings.compare("PatchCore", "RD", SIZES, "image AUROC", paired(**changes))
+        assert said.endswith(end) and "overlap" not in said
+
+    def test_compare_without_a_paired_result(self) -> None:
+        said = findings.compare("PatchCore", "RD", SIZES, "AU-PRO", None)
+        assert said.endswith("By AU-PRO nothing is stored that would tell them apart.")
+
+
+SIZES = {"both": 15, "only_a": 6, "only_b": 1, "neither": 2}
+
+
+def paired(**changes: object) -> pd.Series:
+    """The mean's row of a paired comparison."""
+    row = {"a": 0.81, "b": 0.74, "difference": 0.07, "low": 0.02, "high": 0.12, "verdict": "a"}
+    return pd.Series(row | changes)
