@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from core.data.prepared import Prepared
 from core.engine import tables
@@ -92,7 +91,7 @@ class Scoring:
         self._look_again()
         evaluation = self._accumulator.compute(seed=self._seed, held_out=self._held_out)
         run, cases = self._run, publish_cases(self._prepared, self._columns)
-        run.write_table(RunDirectory.CASES, pa.table(cases))
+        run.write_table(RunDirectory.CASES, tables.case_table(cases, evaluation))
         run.write_table(RunDirectory.REGIONS, tables.region_table(evaluation))
         run.write_table(RunDirectory.SUMMARIES, tables.summary_table(evaluation))
         run.write_table(RunDirectory.CURVES, tables.curve_table(evaluation, self._held_out))

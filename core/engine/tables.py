@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from core.data.prepared import Prepared
 from core.metrics.accumulate import Evaluation
-from core.metrics.tables import region_columns, summary_columns
+from core.metrics.tables import image_pimo, region_columns, summary_columns
 
 METRICS = pa.schema(
     [
@@ -81,6 +81,13 @@ def sample_table(prepared: Prepared) -> pa.Table:
 def metric_table(evaluation: Evaluation) -> pa.Table:
     """metrics.parquet: values with their intervals and notes, class by class."""
     return pa.table(evaluation.metric_columns(), schema=METRICS)
+
+
+def case_table(cases: dict[str, list[Any]], evaluation: Evaluation) -> pa.Table:
+    """cases.parquet: every test image as the run scored it, with its AUPIMO where it has one."""
+    pimo = image_pimo(evaluation.groups)
+    column = pa.array([pimo.get(key) for key in cases["key"]], pa.float64())
+    return pa.table(cases | {"aupimo": column})
 
 
 def region_table(evaluation: Evaluation) -> pa.Table:

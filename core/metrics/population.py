@@ -96,6 +96,12 @@ class WholePixels:
         """Normal pixels >= each float32 threshold. [T]"""
         return self.negatives - self.normals_below(thresholds_T)
 
+    def clean_rates(self, thresholds_T: npt.NDArray[Any]) -> FloatArray:
+        """Share of the pixels of normal images >= each float32 threshold; NaN without any. [T]"""
+        clean = len(self.clean)
+        above_T = clean - self.clean.count_below(thresholds_T)
+        return above_T / clean if clean else np.full(len(above_T), np.nan)
+
     def normal_values(self, shares_S: FloatArray) -> Float32s:
         """Map values near which these shares of the normal pixels lie at or above; any number."""
         found = []
@@ -220,6 +226,12 @@ class BinnedPixels:
     def normals_at_or_above(self, thresholds_T: npt.NDArray[Any]) -> FloatArray:
         """Normal pixels >= each threshold, interpolated inside bins. [T]"""
         return self._reached(self._normal_B, np.asarray(thresholds_T, np.float32))
+
+    def clean_rates(self, thresholds_T: npt.NDArray[Any]) -> FloatArray:
+        """Share of the pixels of normal images >= each threshold; NaN without any. [T]"""
+        above_T = self._reached(self._clean_B, np.asarray(thresholds_T, np.float32))
+        clean = int(self._clean_B.sum())
+        return above_T / clean if clean else np.full(len(above_T), np.nan)
 
     def _reached(self, counts_B: npt.NDArray[Any], thresholds_T: npt.NDArray[Any]) -> FloatArray:
         first, inside = self._place(thresholds_T)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.metrics.pimo import aupimo
+
 if TYPE_CHECKING:
     from core.metrics.group import Group
 
@@ -66,6 +68,21 @@ def region_columns(groups: Sequence[Group]) -> Columns:
             columns["hit"] += (image.peaks_L >= threshold).tolist()
             columns["recall"] += found_LT[:, 1:].tolist()
     return columns
+
+
+def image_pimo(groups: Sequence[Group]) -> dict[str, float]:
+    """AUPIMO of each anomalous image with a key and a known mask; see `pimo`."""
+    found = {}
+    for group in groups:
+        for image in group.images:
+            if not image.regions or not image.key:
+                continue
+            rates_M = group.population.clean_rates(image.values_M)
+            if np.isnan(rates_M).any():
+                continue
+            alone = np.zeros(len(rates_M), np.intp)
+            found[image.key] = float(aupimo(rates_M, alone, 1, image.weights_M)[0])
+    return found
 
 
 def summary_columns(groups: Sequence[Group]) -> Columns:

@@ -73,5 +73,6 @@ CREATE TABLE IF NOT EXISTS cases (
   has_mask BOOLEAN,                     -- false: left out of pixel metrics
   area_px INTEGER, regions INTEGER,     -- truth at the run's size
   peak DOUBLE,                          -- highest map value
+  aupimo DOUBLE,                        -- of an anomalous image with a mask
   peak_in_truth BOOLEAN                 -- whether the peak lies on a true region; null for normals
 );

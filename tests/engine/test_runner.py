@@ -117,6 +117,12 @@ def test_regions_summaries_and_both_conventions_are_kept(
             assert 0.0 <= region["found"] <= 1.0 and region["hit"] == (region["found"] > 0)
             assert region["recall"] == sorted(region["recall"]), "found at a rate, found beyond"
     assert set(by_image) == {key for key, case in cases.items() if case["regions"]}
+    own = {case["key"]: case["aupimo"] for case in cases.values()}
+    assert {key for key, value in own.items() if value is not None} == set(by_image)
+    values = results(run)[2]
+    for name in {case["class_name"] for case in cases.values()}:
+        mine = [own[key] for key in by_image if cases[key]["class_name"] == name]
+        assert np.mean(mine) == pytest.approx(values[name, "aupimo"], abs=1e-12)
     summaries = run.read_table(RunDirectory.SUMMARIES).to_pylist()
     pixels = dict.fromkeys(cases, 0.0)
     for row in summaries:
