@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import report  # noqa: E402
 from benchmarks.metrics_data import make_maps  # noqa: E402
-from core.metrics.accumulate import Accumulator, Evaluation  # noqa: E402
+from core.metrics.accumulate import Accumulator  # noqa: E402
 from core.metrics.base import NINE  # noqa: E402
 from core.metrics.compare import RESAMPLES, ClassCases, compare  # noqa: E402
 
@@ -45,22 +45,8 @@ def scored(classes: int, gain: float) -> dict[str, ClassCases]:
             labels_B=pool.labels_B,
             keys_B=[f"{number}/{i}" for i in range(len(maps))],
         )
-    return cases(accumulator.compute(intervals=0, by_type=False))
-
-
-def cases(evaluation: Evaluation) -> dict[str, ClassCases]:
-    values = evaluation.by_class()
-    return {
-        group.name: ClassCases(
-            keys_N=tuple(image.key for image in group.images),
-            labels_N=np.array([image.label for image in group.images]),
-            scores_N=np.array([image.score for image in group.images]),
-            specimens_N=(None,) * len(group.images),
-            pixels=group.pixel_summaries,
-            values={id: v for id, v in values[group.name].items() if v is not None},
-        )
-        for group in evaluation.groups
-    }
+    evaluation = accumulator.compute(intervals=0, by_type=False)
+    return {group.name: ClassCases.of_group(group) for group in evaluation.groups}
 
 
 def main() -> int:

@@ -12,9 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from core.config import external_name
-from core.metrics.base import NINE, Metric, ordered
+from core.metrics.base import AT_ORACLE, NINE, Metric, ordered
 from core.metrics.conventions import EXACT, TITLES, Convention
-from core.metrics.region import AT_ORACLE
 from core.runs import RunDirectory
 from core.types import MEAN
 

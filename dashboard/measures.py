@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from core.metrics.base import Metric
-from core.metrics.region import AT_ORACLE
+from core.metrics.base import AT_ORACLE, Metric
 from core.types import MEAN
 from dashboard import boards
 from dashboard.boards import Cell

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -217,13 +216,11 @@ def _batches(evidence: _Evidence, size: int) -> Iterator[Predicted]:
             continue  # nothing will be stored; the rest is read to count what is wrong
         maps_BHW = torch.stack(final)
         highest_B = map_rules.image_scores(maps_BHW, "max").numpy()
-        scores_B = highest_B
-        if evidence.scores is not None:  # in 64 bits as given, lest near scores become ties
-            scores_B = cast("npt.NDArray[np.float32]", evidence.scores[some])
+        given = evidence.scores
         yield Predicted(
             rows=evidence.rows[some],
             maps_BHW=maps_BHW.numpy(),
-            scores_B=scores_B,
+            scores_B=highest_B if given is None else given[some],
             ader_scores_B=highest_B,
             latency_ms=math.nan,
         )

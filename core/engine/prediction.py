@@ -49,11 +49,14 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """One predicted batch on the host: float32 maps [B, S, S], scores [B], ms an image."""
+    """One predicted batch on the host: float32 maps [B, S, S], scores [B], ms an image.
+
+    Scores made elsewhere keep their 64 bits, lest near ones become ties.
+    """
 
     rows: Rows
     maps_BHW: npt.NDArray[np.float32]
-    scores_B: npt.NDArray[np.float32]
+    scores_B: npt.NDArray[np.floating[Any]]
     ader_scores_B: npt.NDArray[np.float32]
     latency_ms: float
 

@@ -90,10 +90,6 @@ class Ascending:
         there = torch.from_numpy(ranks_T.astype(np.int64)).to(values.device)
         return host(values[there])
 
-    def up_to(self, count: int) -> Ascending:
-        """The lowest `count` values."""
-        return Ascending(self._values[:count])
-
 
 def host(values: Maps) -> Float32s:
     """Values as a numpy array; no copy when they are one, or a tensor of the CPU."""

@@ -42,6 +42,10 @@ NINE = (
 """The headline metrics, in the order tables show them."""
 
 
+AT_ORACLE = "at the oracle threshold of pixel F1-max"
+"""Note of everything that looks at a threshold chosen on the test set."""
+
+
 class NotComputable(Exception):
     """A metric has no value for a class; the text says why and becomes the row's note."""
 

@@ -31,12 +31,13 @@ from core.metrics.evidence import (
     weighted_pixels,
     weighted_scores,
 )
+from core.metrics.group import Group
 from core.metrics.multiplicity import holm
 from core.metrics.population import NO_ANOMALOUS, NO_MASK, NO_NORMAL
 from core.metrics.ranking import FloatArray, Ranking
 from core.metrics.resampling import draw, paired, units
 from core.metrics.stats import unvaried
-from core.metrics.summary import SEVEN
+from core.metrics.summary import with_parts
 from core.metrics.threads import in_threads
 from core.seeding import derive
 from core.types import MEAN
@@ -61,6 +62,18 @@ class ClassCases:
     specimens_N: tuple[str | None, ...]
     pixels: PixelSummaries | None
     values: Mapping[str, float]
+
+    @classmethod
+    def of_group(cls, group: Group) -> ClassCases:
+        """The cases of a class that was just evaluated."""
+        return cls(
+            keys_N=tuple(image.key for image in group.images),
+            labels_N=np.array([image.label for image in group.images]),
+            scores_N=np.array([image.score for image in group.images]),
+            specimens_N=tuple(image.specimen for image in group.images),
+            pixels=group.pixel_summaries,
+            values={id: float(values_R[0]) for id, values_R in group.values.items()},
+        )
 
     def take(self, rows: npt.NDArray[np.intp]) -> ClassCases:
         """The images at `rows`, in that order."""
@@ -128,7 +141,7 @@ def compare(
     if resamples < 1:
         raise UsageError(f"resamples came as {resamples}; a comparison needs 1 or more.")
     names = sorted(set(a) & set(b))
-    needed = dict.fromkeys((*metrics, *(SEVEN if "mad" in metrics else ())))
+    needed = with_parts(metrics)
     chosen = [METRICS.get(id) for id in needed]
     found = in_threads(lambda n: _class(n, a[n], b[n], chosen, resamples, seed), names)
     rows = [row for one in found for row in one.rows]

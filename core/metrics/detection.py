@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.metrics.base import Evidence, NotComputable, metric
+from core.metrics.base import AT_ORACLE, Evidence, NotComputable, metric
 from core.metrics.objects import IOUS, object_ap
 from core.metrics.ranking import FloatArray
 
@@ -12,13 +12,13 @@ def _object_ap(place: int, iou: float) -> None:
         f"object_ap_{round(100 * iou)}",
         title=f"Object AP at IoU {iou:g}",
         level="object",
-        summary=f"How pure the list of marked objects stays while all flaws are found, an object "
-        f"counting when it overlaps a flaw by at least {iou:.0%}.",
+        summary="How few of the marked spots are false while the flaws are being found; a spot "
+        f"counts as found when it and a flaw share at least {iou:.0%} of the area both cover.",
         definition="Step sum of precision over recall of the 8-connected objects at or above the "
         "threshold of pixel F1-max (oracle), ranked by their highest map value and matched "
         f"greedily to the true regions at an intersection over union of {iou:g}.",
         source="Everingham et al., The PASCAL VOC Challenge, IJCV 2010, section 4.2",
-        note=lambda evidence: "at the oracle threshold of pixel F1-max",
+        note=lambda evidence: AT_ORACLE,
     )
     def average_precision(evidence: Evidence) -> FloatArray:
         detections = evidence.need("detections")

@@ -79,7 +79,9 @@ def score_ranking(scores_N: FloatArray, labels_N: npt.NDArray[Any]) -> Ranking |
     if len(normals) == 0:
         return NO_NORMAL_IMAGE
     distinct, count = np.unique(anomalous, return_counts=True)
-    return rank(normals, distinct, count, None)
+    below, not_above = (np.searchsorted(normals, distinct, side) for side in ("left", "right"))
+    ends = min(normals[0], distinct[0]), max(normals[-1], distinct[-1])
+    return rank(distinct, count, below, not_above, len(normals), (float(ends[0]), float(ends[1])))
 
 
 def _sizes(images: Sequence[ImageRecord]) -> Sizes | str:

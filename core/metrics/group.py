@@ -73,7 +73,7 @@ class Group:
         return self.summaries.pixels
 
     def some(self, metrics: Sequence[Metric], grade: Grade) -> dict[str, Value]:
-        """Values of a few metrics; summaries find the others they need among these."""
+        """Values of a few metrics; what summaries are made of must be among them."""
         for metric in sorted(metrics, key=lambda one: one.level == "summary"):
             with contextlib.suppress(NotComputable):
                 self.values[metric.id] = metric.compute(self.evidence)

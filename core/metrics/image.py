@@ -89,7 +89,7 @@ def image_fpr95(evidence: Evidence) -> FloatArray:
     summary="The share of anomalous images found while at most 5 % of normal ones raise an alarm.",
     definition="Highest true-positive rate over all distinct scores as thresholds whose "
     "false-positive rate is at most 0.05, without interpolation; 0 when there is none.",
-    source="Pepe, The Statistical Evaluation of Medical Tests, 2003, section 4.2",
+    source="Pepe, The Statistical Evaluation of Medical Tests, 2003, chapter 4 (ROC curves)",
 )
 def image_sensitivity_at_spec95(evidence: Evidence) -> FloatArray:
     return sensitivity_at(evidence, LEVEL)
@@ -101,7 +101,7 @@ def image_sensitivity_at_spec95(evidence: Evidence) -> FloatArray:
     level="image",
     summary="The share of normal images that pass once 95 % of the anomalous are found.",
     definition="One minus the false-positive rate at a true-positive rate of 0.95.",
-    source="Pepe, The Statistical Evaluation of Medical Tests, 2003, section 4.2",
+    source="Pepe, The Statistical Evaluation of Medical Tests, 2003, chapter 4 (ROC curves)",
 )
 def image_specificity_at_sens95(evidence: Evidence) -> FloatArray:
     return 1.0 - false_rate_at(evidence, LEVEL)

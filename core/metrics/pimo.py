@@ -57,17 +57,6 @@ def pimo_scores(fpr: npt.NDArray[Any], low: float = LOW, high: float = HIGH) -> 
     return np.asarray(np.log(high / rate) / np.log(high / low))
 
 
-def false_positive_rates(values_M: npt.NDArray[Any], normals_N: npt.NDArray[Any]) -> FloatArray:
-    """Share of normal pixels at or above each value. [M]
-
-    Args:
-        values_M: in any order.
-        normals_N: pixels of normal images, ascending; at least one.
-    """
-    below_M = np.searchsorted(normals_N, values_M, side="left")
-    return np.asarray((len(normals_N) - below_M) / len(normals_N))
-
-
 def aupimo(
     fpr_M: npt.NDArray[Any],
     image_M: npt.NDArray[Any],
@@ -79,7 +68,7 @@ def aupimo(
     """AUPIMO of each image, 0 to 1; NaN for an image without an anomalous pixel. [images]
 
     Args:
-        fpr_M: `false_positive_rates` of anomalous pixels, or of bins of them.
+        fpr_M: share of normal pixels at or above each anomalous pixel, or bin of them.
         image_M: the image each belongs to, 0 to images - 1.
         images: number of images.
         counts_M: pixels in each bin; None = one.
@@ -94,29 +83,6 @@ def aupimo(
     found = np.bincount(image_M, weights=count_M * scores_M, minlength=images)
     with np.errstate(invalid="ignore"):
         return np.asarray(found / total)
-
-
-def aupimo_bounds(
-    fpr_low_M: npt.NDArray[Any],
-    fpr_high_M: npt.NDArray[Any],
-    image_M: npt.NDArray[Any],
-    images: int,
-    counts_M: npt.NDArray[Any] | None = None,
-    low: float = LOW,
-    high: float = HIGH,
-) -> tuple[FloatArray, FloatArray]:
-    """Lowest and highest AUPIMO of each image when rates are known within bounds. 2 x [images]
-
-    A pixel's score falls with its rate, so the highest rates give the lowest value.
-
-    Args:
-        fpr_low_M, fpr_high_M: bounds of the rate of each pixel or bin.
-        image_M, images, counts_M, low, high: see `aupimo`.
-    """
-    return (
-        aupimo(fpr_high_M, image_M, images, counts_M, low, high),
-        aupimo(fpr_low_M, image_M, images, counts_M, low, high),
-    )
 
 
 def few_pixels(negatives: int, low: float = LOW) -> str:

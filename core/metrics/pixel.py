@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.metrics import bounds
-from core.metrics.base import Evidence, NotComputable, metric
+from core.metrics.base import AT_ORACLE, Evidence, NotComputable, metric
 from core.metrics.ranking import FloatArray, auroc, average_precision, f1_max, iou_max
 
 
@@ -142,7 +142,7 @@ def _at_threshold(
         summary=summary,
         definition=f"{formula}, of pixels at or above the threshold of pixel F1-max (oracle).",
         source=source,
-        note=lambda evidence: "at the oracle threshold of pixel F1-max",
+        note=lambda evidence: AT_ORACLE,
     )
     def formula_of(evidence: Evidence) -> FloatArray:
         return take(confusion(evidence))
@@ -150,7 +150,7 @@ def _at_threshold(
 
 _at_threshold(
     "pixel_dice", "Pixel Dice",
-    "The overlap of marked and true pixels at one threshold, counted twice over their sum.",
+    "How well the marked area and the true one cover each other: 1 wholly, 0 not at all.",
     "2 TP / (2 TP + FP + FN)", "Dice, Ecology 26, 1945", lambda at: at.dice,
 )  # fmt: skip
 _at_threshold(
@@ -171,7 +171,7 @@ _at_threshold(
 )  # fmt: skip
 _at_threshold(
     "pixel_mcc", "Pixel MCC",
-    "How well marked and true pixels agree at one threshold: 1 wholly, 0 as by chance.",
+    "How well marking and truth agree on all pixels: 1 wholly, 0 no better than by chance.",
     "Matthews correlation of marked and anomalous",
     "Matthews, Biochimica et Biophysica Acta 405, 1975; sklearn.metrics.matthews_corrcoef",
     lambda at: at.mcc, correlation=True,

@@ -24,7 +24,7 @@ from core.metrics.histogram import (
 )
 from core.metrics.keys import Float32s, edge_of, key_of, value_of
 from core.metrics.lazy import lazy
-from core.metrics.ranking import FloatArray, Ranking, Rates
+from core.metrics.ranking import FloatArray, Ranking, Rates, rank
 from core.metrics.records import ImageRecord
 from core.metrics.threads import in_threads
 from core.types import GOOD
@@ -123,20 +123,14 @@ class WholePixels:
         if self.negatives == 0:
             return NO_NORMAL
         distinct = self.values_M[self._starts]
-        not_above = self.normals_below(distinct, strictly=False)[::-1]
-        below = self.normals_below(distinct)[::-1]
-        gain = np.add.reduceat(self._gains_M, self._starts) / self.regions
-        count = np.diff(self._starts, append=self.positives)
-        return Ranking(
-            count_RM=count[None, ::-1].astype(np.float64),
-            above_RM=(self.negatives - not_above)[None],
-            ties_RM=(not_above - below)[None],
-            positives_R=np.array([self.positives], np.float64),
-            negatives_R=np.array([self.negatives], np.float64),
-            gain_RM=np.ascontiguousarray(gain[None, ::-1]),
-            thresholds_M=distinct[::-1],
-            lowest=self.lowest,
-            highest=self.highest,
+        return rank(
+            distinct,
+            count_M=np.diff(self._starts, append=self.positives),
+            below_M=self.normals_below(distinct),
+            not_above_M=self.normals_below(distinct, strictly=False),
+            negatives=self.negatives,
+            ends=(self.lowest, self.highest),
+            gain_M=np.add.reduceat(self._gains_M, self._starts) / self.regions,
         )
 
     @lazy

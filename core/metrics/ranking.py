@@ -86,30 +86,35 @@ class Rates:
 
 
 def rank(
-    normals_N: Values, distinct_M: Values, count_M: npt.NDArray[Any], gain_M: FloatArray | None
+    distinct_M: Values,
+    count_M: npt.NDArray[Any],
+    below_M: npt.NDArray[Any],
+    not_above_M: npt.NDArray[Any],
+    negatives: int,
+    ends: tuple[float, float],
+    gain_M: FloatArray | None = None,
 ) -> Ranking:
     """The exact ranking, R = 1.
 
     Args:
-        normals_N: normal values, ascending; at least one.
-        distinct_M: distinct anomalous values, ascending, same dtype; at least one.
+        distinct_M: distinct anomalous values, ascending; at least one.
         count_M: how often each occurs.
+        below_M, not_above_M: normal values < and <= each.
+        negatives: normal values; at least one.
+        ends: lowest and highest of all values.
         gain_M: see `Ranking.gain_RM`.
     """
-    down_M = distinct_M[::-1]
-    not_above_M = np.searchsorted(normals_N, distinct_M, side="right")[::-1]
-    below_M = np.searchsorted(normals_N, distinct_M, side="left")[::-1]
     count_RM = count_M[None, ::-1].astype(np.float64)
     return Ranking(
         count_RM=count_RM,
-        above_RM=(len(normals_N) - not_above_M)[None].astype(np.float64),
-        ties_RM=(not_above_M - below_M)[None].astype(np.float64),
+        above_RM=(negatives - not_above_M[::-1])[None].astype(np.float64),
+        ties_RM=(not_above_M - below_M)[None, ::-1].astype(np.float64),
         positives_R=count_RM.sum(axis=1),
-        negatives_R=np.array([len(normals_N)], dtype=np.float64),
+        negatives_R=np.array([negatives], dtype=np.float64),
         gain_RM=None if gain_M is None else np.ascontiguousarray(gain_M[None, ::-1]),
-        thresholds_M=down_M,
-        lowest=float(min(normals_N[0], distinct_M[0])),
-        highest=float(max(normals_N[-1], distinct_M[-1])),
+        thresholds_M=distinct_M[::-1],
+        lowest=ends[0],
+        highest=ends[1],
     )
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from core.metrics import bounds
-from core.metrics.base import Evidence, NotComputable, Sizes, metric
+from core.metrics.base import AT_ORACLE, Evidence, NotComputable, Sizes, metric
 from core.metrics.pimo import HIGH, LOW, few_pixels, pimo_scores
 from core.metrics.ranking import FloatArray, Rates, aupro
 from core.metrics.sizes import minimum_detectable_size, recall_by_quartile
 
 LIMIT = 0.3
 """False-positive rate up to which AU-PRO integrates."""
-AT_ORACLE = "at the oracle threshold of pixel F1-max"
 
 
 @metric(
@@ -108,10 +107,10 @@ def _quartile(place: int, name: str, words: str) -> None:
         f"region_recall_{name}",
         title=f"Recall, {words} regions",
         level="region",
-        summary=f"The share of the {words} quarter of the anomalous regions that is hit.",
+        summary=f"The share of the {words} quarter of all flaws that the marked area touches.",
         definition="Share of the regions in one quartile of the class's own region areas with at "
         "least one pixel at or above the threshold of pixel F1-max (oracle).",
-        source="sizes of one class divide it into quarters",
+        source="no publication: quartiles, so that every class is divided by what is small for it",
         note=edges,
     )
     def recall(evidence: Evidence) -> FloatArray:
@@ -136,7 +135,7 @@ for _place, (_name, _words) in enumerate(
     level="region",
     unit="pixels",
     higher_is_better=False,
-    summary="The region area from which on at least 90 % of the anomalous regions are hit.",
+    summary="The size from which on at least 9 in 10 flaws are touched by the marked area.",
     definition="Smallest region area a such that at least 90 % of the regions with area >= a have "
     "a pixel at or above the threshold of pixel F1-max (oracle); in pixels of the run's size.",
     source="Armbruster & Pry, Clinical Biochemist Reviews 29, 2008 (limit of detection)",

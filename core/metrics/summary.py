@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from core.metrics.base import METRICS, Evidence, NotComputable, metric
@@ -17,6 +19,12 @@ SEVEN = (
     "pixel_aupro",
 )
 """What mAD averages; IoU-max is not among them."""
+
+
+def with_parts(metrics: Iterable[str]) -> list[str]:
+    """The metrics and what summaries among them are made of, each once."""
+    asked = list(metrics)
+    return list(dict.fromkeys((*asked, *(SEVEN if "mad" in asked else ()))))
 
 
 @metric(

@@ -9,7 +9,7 @@ from itertools import combinations
 import pandas as pd
 import streamlit as st
 
-from core.metrics.region import AT_ORACLE
+from core.metrics.base import AT_ORACLE
 from core.types import MEAN
 from dashboard import casework, measures, results
 from dashboard.boards import Cell

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from stores import ADER_OFF, Store, add_run, filled, make_data
 from streamlit.testing.v1 import AppTest
+from visiting import text, visit
 
 from core.workspace import ENVIRONMENT_VARIABLE, Workspace
 from dashboard import results
@@ -40,28 +41,6 @@ def store(made: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
 def both(mixed: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(mixed.workspace.root))
     return mixed
-
-
-def script(page: str) -> None:
-    import importlib
-
-    importlib.import_module(f"pages.{page}").render()
-
-
-def visit(page: str, **query: str) -> AppTest:
-    test = AppTest.from_function(script, kwargs={"page": page}, default_timeout=60)
-    for name, value in query.items():
-        test.query_params[name] = value
-    test.run()
-    assert not test.exception, [error.message for error in test.exception]
-    return test
-
-
-def text(test: AppTest) -> str:
-    """Everything the page says, as one string."""
-    kinds = ("html", "markdown", "caption", "subheader", "title")
-    parts = [element for kind in kinds for element in test.get(kind)]
-    return "\n".join(str(getattr(part, "value", "") or part.proto) for part in parts)
 
 
 def board(test: AppTest) -> str:

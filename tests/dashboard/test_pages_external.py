@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from stores import CLASSES, add_run, make_data
-from streamlit.testing.v1 import AppTest
+from visiting import text, visit
 
 from core import listing
 from core.engine.external import evaluate
@@ -80,26 +80,12 @@ def here(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "methods", lambda workspace: listing.describe_methods())
 
 
-def script(page: str) -> None:
-    import importlib
-
-    importlib.import_module(f"pages.{page}").render()
-
-
-def visit(page: str, **query: str) -> str:
-    """Everything the page says, as one string."""
-    test = AppTest.from_function(script, kwargs={"page": page}, default_timeout=60)
-    for name, value in query.items():
-        test.query_params[name] = value
-    test.run()
-    assert not test.exception, [error.message for error in test.exception]
-    kinds = ("html", "markdown", "caption", "subheader", "title", "info", "error", "code")
-    parts = [element for kind in kinds for element in test.get(kind)]
-    return "\n".join(str(getattr(part, "value", "") or part.proto) for part in parts)
+def words(page: str, **query: str) -> str:
+    return text(visit(page, **query))
 
 
 def test_the_leaderboard_ranks_it_beside_a_trained_run(made: Made) -> None:
-    said = visit("leaderboard")
+    said = words("leaderboard")
     assert SHOWN in said and "second" in said and "PatchCore" in said
     assert said.count("run?run=") == 3, "each tool is an entry of its own"
     assert "external:" not in said and NAME not in said
@@ -108,12 +94,12 @@ def test_the_leaderboard_ranks_it_beside_a_trained_run(made: Made) -> None:
 
 
 def test_the_leaderboard_of_such_a_run_alone(made: Made) -> None:
-    said = visit("leaderboard", data=made.alone)
+    said = words("leaderboard", data=made.alone)
     assert "Only alone has a result here" in said and "–" in said
 
 
 def test_the_run_page_calls_it_by_its_name(made: Made) -> None:
-    said = visit("run", run=made.outside)
+    said = words("run", run=made.outside)
     assert f"<p><b>{SHOWN} finds " in said
     assert "By class" in said and '"method": "external"' in said
     assert "random weights" not in said and "images/s" not in said
@@ -122,17 +108,17 @@ def test_the_run_page_calls_it_by_its_name(made: Made) -> None:
 
 
 def test_cases_and_comparison(made: Made) -> None:
-    assert "case 1 of" in visit("inspect_cases", run=made.outside, **{"with": made.trained})
-    said = visit("compare", a=made.outside, b=made.trained)
+    assert "case 1 of" in words("inspect_cases", run=made.outside, **{"with": made.trained})
+    said = words("compare", a=made.outside, b=made.trained)
     assert "anomalous images" in said and "PatchCore" in said and "external:" not in said
 
 
 def test_overview_and_jobs(made: Made) -> None:
-    said = visit("overview")
+    said = words("overview")
     assert SHOWN in said
     trained = len(queries.methods())
     assert f'<span class="fp-figure">{trained}</span> <span>methods</span>' in said
-    said = visit("jobs", run=made.outside)
+    said = words("jobs", run=made.outside)
     assert "These maps were made elsewhere" in said and "memory bank" not in said
 
 
@@ -142,9 +128,6 @@ def test_it_is_no_method_to_choose(made: Made) -> None:
     assert "external" not in list(titles) and len(titles) == len(queries.methods())
     assert titles["external:any name: with a colon"] == "any name: with a colon"
     assert titles.get("external") is None and titles["patchcore"] == "PatchCore"
-    test = AppTest.from_function(script, kwargs={"page": "new_run"}, default_timeout=60)
-    test.query_params["method"] = "external"
-    test.run()
-    assert not test.exception
+    test = visit("new_run", method="external")
     (chosen,) = [box for box in test.multiselect if box.key == "method"]
     assert chosen.value == [] and set(chosen.options) == set(titles.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -320,3 +321,20 @@ def test_thresholds_change_nothing_and_follow_updates() -> None:
     both = two.add_to(one.add_to(Accumulator()))
     assert accumulator.thresholds() == both.thresholds() != first
     same(accumulator.compute(intervals=20), both.compute(intervals=20))
+
+
+@pytest.mark.parametrize("grade", ["exact", "stream"])
+def test_accumulators_travel_between_processes(grade: Grade) -> None:
+    """Workers send theirs to be merged."""
+    one, two = make(1, images=6), make(2, images=6)
+    sent = pickle.loads(pickle.dumps(two.add_to(Accumulator(grade))))
+    merged = one.add_to(Accumulator(grade)).merge(sent)
+    here = two.add_to(one.add_to(Accumulator(grade)))
+    same(merged.compute(intervals=20), here.compute(intervals=20))
+
+
+def test_a_summary_alone_finds_its_parts() -> None:
+    accumulator = make(0).add_to(Accumulator())
+    alone = accumulator.values("mad")["tile"]
+    assert set(alone) == {"mad"}
+    assert alone["mad"].value == make(0).evaluate().value("tile", "mad")

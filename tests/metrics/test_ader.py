@@ -17,7 +17,6 @@ from core.metrics.ader import (
     ADER_NOTE,
     ADER_NOTES,
     PixelCounts,
-    SortedCounts,
     ader_mad,
     ader_pixel_ap,
     ader_pixel_aupro,
@@ -27,6 +26,7 @@ from core.metrics.ader import (
 )
 from core.metrics.base import NINE, NotComputable
 from tests.metrics.metric_cases import Batch, make
+from tests.metrics.sorted_counts import SortedCounts
 
 Floats = npt.NDArray[np.float64]
 PIXEL = {

@@ -59,19 +59,8 @@ def cases(
     batches: dict[str, Batch], specimens: Sequence[str | None] | None = None
 ) -> dict[str, ClassCases]:
     """What a run keeps, straight from its evaluation."""
-    evaluation = evaluated(batches, specimens)
-    table = evaluation.by_class()
-    return {
-        group.name: ClassCases(
-            keys_N=tuple(image.key for image in group.images),
-            labels_N=np.array([image.label for image in group.images]),
-            scores_N=np.array([image.score for image in group.images]),
-            specimens_N=tuple(image.specimen for image in group.images),
-            pixels=group.pixel_summaries,
-            values={id: v for id, v in table[group.name].items() if v is not None},
-        )
-        for group in evaluation.groups
-    }
+    groups = evaluated(batches, specimens).groups
+    return {group.name: ClassCases.of_group(group) for group in groups}
 
 
 def table_of(rows: list[DifferenceRow]) -> dict[tuple[str, str], DifferenceRow]:

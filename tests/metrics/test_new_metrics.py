@@ -24,6 +24,7 @@ from core.metrics.marks import find_marks
 from core.metrics.pimo import HIGH, LOW
 from core.types import MEAN
 from tests.metrics.metric_cases import Batch, facts, make
+from tests.metrics.sorted_counts import SortedCounts
 
 CAPACITY = 64
 KEYS = [f"{i}.png" for i in range(30)]
@@ -512,7 +513,7 @@ def test_types_have_rows_only_where_there_are_several_with_names() -> None:
 
 # -- ADer's convention ----------------------------------------------------------------------------
 
-Counted = Callable[[ader.SortedCounts], float]
+Counted = Callable[[SortedCounts], float]
 PIXEL: dict[str, Counted] = {
     "pixel_auroc": lambda counts: ader.ader_pixel_auroc(counts, cuda=True),
     "pixel_ap": lambda counts: ader.ader_pixel_ap(counts, cuda=True),
@@ -545,9 +546,7 @@ def test_ader_rows_count_pixels_by_strips_and_images_by_their_pooled_score(grade
     inside = ids > 0
     areas = np.stack([np.bincount(one.ravel())[one] for one in ids])
     order = np.argsort(maps[inside], kind="stable")
-    counts = ader.SortedCounts(
-        np.sort(maps[~inside]), maps[inside][order], 1 / areas[inside][order]
-    )
+    counts = SortedCounts(np.sort(maps[~inside]), maps[inside][order], 1 / areas[inside][order])
     for id, formula in PIXEL.items():
         assert rows[id].value == pytest.approx(formula(counts), abs=1e-9)
         assert rows[id].note == (ESTIMATED if grade == "stream" else "")
