@@ -28,7 +28,7 @@ NOTHING = (
 )
 
 _CAPTIONS = {
-    EXACT: "Counted exactly: every distinct value is a threshold.",
+    EXACT: "Counted exactly, at every possible threshold.",
     ADER: "As ADer counts, to stand beside its published rows; it has no intervals.",
 }
 

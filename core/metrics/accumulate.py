@@ -296,7 +296,7 @@ class Accumulator:
             held_out: class name -> scores of held-out normal images (deployment protocol), for
                 the threshold they vouch for; classes not named get no such row.
             interval: "percentile", or "bca" (corrected for bias and skew, several times slower).
-            by_type: also every anomaly type of a class that has more than one.
+            by_type: also every anomaly type by itself.
 
         Raises:
             RunError: there is no image.
@@ -306,11 +306,14 @@ class Accumulator:
                 "There is no test image to evaluate; choose classes that have a test split."
             )
         groups = [self._group(name, None, held_out) for name in self.classes]
-        kinds = []
+        kinds, alone = [], {}
         for group in groups if by_type else ():
             present = sorted({i.anomaly_type for i in group.images if i.label == 1})
             clean = group.population.clean if isinstance(group.population, WholePixels) else None
-            for kind in present if len(present) > 1 else ():
+            if len(present) == 1:
+                alone[group.name] = present[0]
+                continue
+            for kind in present:
                 if kind:  # "" stands for all of the class
                     kinds.append(self._group(group.name, kind, None, clean))
-        return evaluate(groups, kinds, self.grade, intervals, seed, interval)
+        return evaluate(groups, kinds, alone, self.grade, intervals, seed, interval)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -80,18 +80,27 @@ class Evaluation:
 def evaluate(
     classes: Sequence[Group],
     kinds: Sequence[Group],
+    alone: Mapping[str, str],
     grade: Grade,
     resamples: int,
     seed: int,
     kind: stats.Kind,
 ) -> Evaluation:
-    """Metrics with intervals, and curves, of every class, type, and of the mean over classes."""
+    """Metrics with intervals, and curves, of every class, type, and of the mean over classes.
+
+    `alone` names the one anomaly type of a class that has no other: its rows are the class's.
+    """
     in_threads(lambda group: group.compute(resamples, seed, kind), [*classes, *kinds])
     rows = [row for group in classes for row in group.rows(grade, resamples)]
     shown = {row.metric for row in rows}  # others are not part of this evaluation
     averaged = [m for m in ordered() if m.level != "threshold" and m.id in shown]
     rows += [_mean_row(metric, classes, rows) for metric in averaged]
     rows += [row for group in kinds for row in group.rows(grade, resamples)]
+    rows += [
+        replace(row, anomaly_type=alone[row.class_name])
+        for row in rows
+        if alone.get(row.class_name) and not row.anomaly_type
+    ]
     rows += _ader_rows(classes, grade)
     curves = [curve for group in classes for curve in group.curves()]
     curves += lines.normal_tail(MEAN, [group.population for group in classes])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -491,7 +492,7 @@ def test_a_type_s_rows_are_those_of_its_images_beside_the_normal_ones(grade: Gra
     assert {row.anomaly_type for row in evaluation.rows} == {"", "hole", "scratch", "stain"}
 
 
-def test_types_have_rows_only_where_there_are_several_with_names() -> None:
+def test_every_type_with_a_name_has_rows_of_its_own() -> None:
     batch = make(0)
 
     def types(*kinds: str, by_type: bool = True) -> set[str]:
@@ -504,11 +505,21 @@ def test_types_have_rows_only_where_there_are_several_with_names() -> None:
         assert len(places) == len(set(places))
         return {row.anomaly_type for row in evaluation.rows}
 
-    assert types("hole") == {""}
+    assert types("hole") == {"", "hole"}
+    assert types("hole", by_type=False) == {""}
     assert types("") == {""}
     assert types("hole", "") == {"", "hole"}
     assert types("hole", "stain") == {"", "hole", "stain"}
     assert types("hole", "stain", by_type=False) == {""}
+
+
+def test_the_only_type_of_a_class_has_the_rows_of_the_class() -> None:
+    accumulator = make(0).add_to(Accumulator(), anomaly_types_B=["hole"] * 12)
+    evaluation = accumulator.compute(intervals=20)
+    mine = evaluation.of(anomaly_type="hole")
+    assert mine == [
+        replace(row, anomaly_type="hole") for row in evaluation.of() if row.class_name == "tile"
+    ]
 
 
 # -- ADer's convention ----------------------------------------------------------------------------
