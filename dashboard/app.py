@@ -11,11 +11,13 @@ sys.path[:] = [str(HERE.parent), *(p for p in sys.path if p not in (str(HERE), s
 
 import streamlit as st  # noqa: E402
 
-from dashboard import navigation, theme  # noqa: E402
+from dashboard import header, navigation, theme  # noqa: E402
 
 st.set_page_config(
     page_title="Flawscope", page_icon=str(HERE / "static" / "icon.svg"), layout="wide"
 )
 navigation.start_log()
 theme.apply()
-st.navigation(navigation.build(), expanded=True).run()
+page = st.navigation(navigation.build(), expanded=True)
+header.render()
+page.run()

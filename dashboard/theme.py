@@ -16,6 +16,9 @@ from typing import Final
 
 import streamlit as st
 
+from core.heat import HEAT_STOPS as HEAT_STOPS
+from core.heat import TRUTH as TRUTH
+
 FONT: Final = "Inter, system-ui, -apple-system, 'Segoe UI', sans-serif"
 
 TOKENS: Final[dict[str, tuple[str, str]]] = {
@@ -37,15 +40,6 @@ TOKENS: Final[dict[str, tuple[str, str]]] = {
     "missed": ("#0072b2", "#56b4e9"),
 }
 """name: (light, dark)."""
-
-TRUTH: Final = {
-    "light": {"found": "#009E73", "false alarm": "#E69F00", "missed": "#0072B2"},
-    "dark": {"found": "#009E73", "false alarm": "#E69F00", "missed": "#56B4E9"},
-}
-
-HEAT_STOPS: Final = ((0.05, "#ffd666", 0.0), (0.02, "#ffd666", 0.55), (1e-3, "#f06543", 0.85),
-                     (1e-5, "#9d174d", 0.95))  # fmt: skip
-"""(share of normal pixels this hot or hotter, colour, opacity); log-linear in between."""
 
 NORMAL, ANOMALOUS = "#7b8794", "#c2456a"
 """Score histograms and scatter plots: normal and anomalous samples."""

@@ -9,6 +9,7 @@ import pytest
 
 from core import listing
 from core.cli import main
+from core.commands.base import app
 from core.metrics.base import NINE
 from core.runs import RunDirectory
 from core.workspace import Workspace
@@ -79,20 +80,7 @@ def test_runs_of_an_empty_workspace_say_what_to_do(
 
 
 @pytest.mark.parametrize(
-    "command",
-    [
-        "run",
-        "evaluate",
-        "demo",
-        "list",
-        "runs",
-        "show",
-        "compare",
-        "index",
-        "resume",
-        "cancel",
-        "add",
-    ],
+    "command", [c.name or c.callback.__name__ for c in app.registered_commands if not c.hidden]
 )
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     ("core.types", "core.errors", "core"),
     ("core.registry", "core.config", "core.workspace", "core.seeding", "core.liveness"),
+    ("core.people", "core.heat"),
     ("core.synthesis", "core.layers"),
     ("core.data",),
     ("core.backbones",),
@@ -32,6 +33,7 @@ ORDER = (
     ("core.console_tables",),
     ("core.console",),
     ("core.console_lists",),
+    ("core.commands",),
     ("core.cli",),
     ("core.__main__",),
     ("dashboard",),
@@ -49,7 +51,8 @@ TORCH_FREE = (
     "core.types", "core.errors", "core.registry", "core.config", "core.workspace", "core.runs",
     "core.comparison",
     "core.data", "core.metrics", "core.store", "core.jobs", "core.listing", "core.demo",
-    "core.console", "core.console_lists", "core.console_tables", "core.cli", "dashboard", "pages",
+    "core.console", "core.console_lists", "core.console_tables", "core.commands", "core.cli",
+    "core.people", "core.heat", "dashboard", "pages",
 )  # fmt: skip
 """What must import without torch at module level: the dashboard and the queue stay light."""
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
-SCHEMA = 2
+SCHEMA = 3
 WRITE_SECONDS = 30.0
 READ_SECONDS = 10.0
 POLL_SECONDS = 0.005

@@ -13,10 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from core import people
 from core.errors import RunError
 from core.runs import RunDirectory, all_runs
 from core.store.connection import fetch, schema_sql, write
-from core.store.rows import OF_A_RUN, Rows, load, read_file, stamp_of
+from core.store.rows import (
+    OF_A_RUN,
+    Rows,
+    load,
+    people_mark,
+    people_rows,
+    read_file,
+    stamp_of,
+)
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -39,10 +48,12 @@ def ingest(workspace: Workspace, run: RunDirectory) -> None:
 
 
 def refresh(workspace: Workspace) -> int:
-    """Bring the store up to date with the run directories; returns how many runs changed.
+    """Bring the store up to date with run directories and people's files; returns how many runs
+    changed.
 
     Cheap when nothing is new. Damaged directories are left out with a warning, once.
     """
+    refresh_people(workspace)
     found = fetch(workspace, "SELECT run_id, stamp FROM ingested")
     held = dict(zip(found["run_id"], found["stamp"], strict=True))
     present = {run.run_id: run for run in all_runs(workspace)}
@@ -61,14 +72,33 @@ def index(workspace: Workspace) -> int:
     loaded = _load_all(all_runs(workspace))
 
     def rebuild(connection: duckdb.DuckDBPyConnection) -> None:
-        for table in (*OF_A_RUN, "ingested", "datasets", "samples"):
+        for table in (*OF_A_RUN, "ingested", "datasets", "samples", "people"):
             connection.execute(f"DROP TABLE {table}")
+        connection.execute("DELETE FROM store WHERE key = 'people'")
         connection.execute(schema_sql())
         _insert(connection, loaded)
         _settle_samples(connection, workspace)
 
     write(workspace, rebuild)
+    refresh_people(workspace)
     return sum(bool(rows.tables) for rows in loaded)
+
+
+def refresh_people(workspace: Workspace) -> bool:
+    """Bring what people added up to date; returns whether anything changed."""
+    mark = people_mark(workspace)
+    held = fetch(workspace, "SELECT value FROM store WHERE key = 'people'")["value"].tolist()
+    if held == [mark] or (not held and not people.stamp(workspace)):
+        return False
+    rows = people_rows(workspace)
+
+    def change(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("DELETE FROM people")
+        _append(connection, "people", rows)
+        connection.execute("INSERT OR REPLACE INTO store VALUES ('people', ?)", [mark])
+
+    write(workspace, change)
+    return True
 
 
 def _load_all(runs: Iterable[RunDirectory]) -> list[Rows]:

@@ -6,10 +6,12 @@ Times are UTC; lists are Python lists; a missing number is NaN, a missing word N
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from core.metrics.conventions import EXACT, Convention
+from core.people import Kind
 from core.store.connection import fetch
 from core.types import MEAN
 from core.workspace import Workspace
@@ -176,3 +178,19 @@ def configs(workspace: Workspace, run_ids: Sequence[str]) -> pd.DataFrame:
         f"SELECT run_id, key, value FROM configs WHERE {THESE_RUNS} ORDER BY run_id, key",
         [list(run_ids)],
     )
+
+
+def entries(workspace: Workspace, kind: Kind) -> pd.DataFrame:
+    """What people added of one kind, the last version of each entry that was not taken back.
+
+    Columns: id; written_at and author of the last version; versions, their number; `fields`, the
+    entry's own fields as a dict. In the order of first writing.
+    """
+    found = fetch(
+        workspace,
+        "SELECT id, arg_max(written_at, position) AS written_at, "
+        "arg_max(author, position) AS author, count(*) AS versions, arg_max(fields, position) AS fields FROM people WHERE kind = ? "
+        "GROUP BY id HAVING NOT arg_max(removed, position) ORDER BY min(position)",
+        [kind],
+    )
+    return found.assign(fields=[json.loads(text) for text in found["fields"]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from core import people
 from core.errors import RunError
 from core.metrics.conventions import EXACT
 from core.runs import Record, RunDirectory, Status
 from core.store.connection import schema_sql
+from core.workspace import Workspace
 
 FILES = {
     "metrics": RunDirectory.METRICS,
@@ -91,7 +94,7 @@ def _schemas() -> dict[str, pa.Schema]:
         connection.execute(schema_sql())
         return {
             name: connection.sql(f"SELECT * FROM {name}").to_arrow_table().schema
-            for name in (*OF_A_RUN, "samples")
+            for name in (*OF_A_RUN, "samples", "people")
         }
     finally:
         connection.close()
@@ -121,6 +124,30 @@ def read_file(run: RunDirectory, file: str, name: str, added: str, value: str) -
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunError(f"Run {run.run_id} has a damaged {file}: {reason}.") from error
+
+
+def people_mark(workspace: Workspace) -> int:
+    """A number that differs after every change of people's files."""
+    digest = hashlib.sha256(repr(people.stamp(workspace)).encode()).digest()
+    return int.from_bytes(digest[:7], "big")
+
+
+def people_rows(workspace: Workspace) -> pa.Table:
+    """Every version of every entry, as rows of table `people`; times that cannot be read are
+    null."""
+    rows = []
+    for kind in people.KINDS:
+        for position, line in enumerate(people.versions(workspace, kind)):
+            own = {key: value for key, value in line.items() if key not in people.OWN}
+            rows.append(
+                {
+                    "kind": kind, "position": position, "id": str(line["id"]),
+                    "written_at": _time(str(line["at"])), "author": str(line["author"]),
+                    "removed": bool(line.get("removed")),
+                    "fields": json.dumps(own, ensure_ascii=False),
+                }
+            )  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=_schemas()["people"])
 
 
 def _run_row(run: RunDirectory, record: Record, status: Status) -> dict[str, Any]:

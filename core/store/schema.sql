@@ -76,3 +76,9 @@ CREATE TABLE IF NOT EXISTS cases (
   aupimo DOUBLE,                        -- of an anomalous image with a mask
   peak_in_truth BOOLEAN                 -- whether the peak lies on a true region; null for normals
 );
+CREATE TABLE IF NOT EXISTS people (     -- every version of what people added, in the order written
+  kind VARCHAR, position INTEGER,
+  id VARCHAR,                           -- of the entry; its last version counts
+  written_at TIMESTAMPTZ, author VARCHAR, removed BOOLEAN,
+  fields VARCHAR                        -- the entry's own fields, JSON
+);
