@@ -189,7 +189,8 @@ def entries(workspace: Workspace, kind: Kind) -> pd.DataFrame:
     found = fetch(
         workspace,
         "SELECT id, arg_max(written_at, position) AS written_at, "
-        "arg_max(author, position) AS author, count(*) AS versions, arg_max(fields, position) AS fields FROM people WHERE kind = ? "
+        "arg_max(author, position) AS author, count(*) AS versions, "
+        "arg_max(fields, position) AS fields FROM people WHERE kind = ? "
         "GROUP BY id HAVING NOT arg_max(removed, position) ORDER BY min(position)",
         [kind],
     )
