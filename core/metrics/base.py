@@ -137,6 +137,7 @@ class Metric:
         higher_is_better: None for thresholds.
         summary: one plain sentence.
         definition: how it is computed.
+        formula: the same in LaTeX; the symbols are those of `formulas`.
         source: where the definition stands.
     """
 
@@ -149,6 +150,7 @@ class Metric:
     higher_is_better: bool | None
     summary: str
     definition: str
+    formula: str
     source: str
 
     def compute(self, evidence: Evidence) -> FloatArray:
@@ -189,6 +191,7 @@ def metric(
     level: Level,
     summary: str,
     definition: str,
+    formula: str,
     source: str,
     unit: Unit = "share",
     higher_is_better: bool = True,
@@ -217,6 +220,7 @@ def metric(
                 higher_is_better=None if level == "threshold" else higher_is_better,
                 summary=summary,
                 definition=definition,
+                formula=formula,
                 source=source,
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.metrics import formulas
 from core.metrics.base import AT_ORACLE, Evidence, NotComputable, metric
 from core.metrics.objects import IOUS, object_ap
 from core.metrics.ranking import FloatArray
@@ -17,6 +18,7 @@ def _object_ap(place: int, iou: float) -> None:
         definition="Step sum of precision over recall of the 8-connected objects at or above the "
         "threshold of pixel F1-max (oracle), ranked by their highest map value and matched "
         f"greedily to the true regions at an intersection over union of {iou:g}.",
+        formula=formulas.object_ap(iou),
         source="Everingham et al., The PASCAL VOC Challenge, IJCV 2010, section 4.2",
         note=lambda evidence: AT_ORACLE,
     )

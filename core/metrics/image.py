@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.metrics import formulas
 from core.metrics.base import Evidence, metric
 from core.metrics.ranking import FloatArray, auroc, average_precision, f1_max
 
@@ -22,6 +23,7 @@ _ENOUGH = 1e-12  # 0.95 of a count may come out a hair above the whole number it
     level="image",
     summary="How often an anomalous image scores higher than a normal one.",
     definition="Rank sum of the image scores; ties count one half.",
+    formula=formulas.AUROC,
     source="Hanley & McNeil 1982; sklearn.metrics.roc_auc_score",
 )
 def image_auroc(evidence: Evidence) -> FloatArray:
@@ -34,6 +36,7 @@ def image_auroc(evidence: Evidence) -> FloatArray:
     level="image",
     summary="How pure the list of highest-scoring images stays while all anomalous ones are found.",
     definition="Sum over distinct scores of (rise in recall) x precision, without interpolation.",
+    formula=formulas.AP,
     source="sklearn.metrics.average_precision_score",
 )
 def image_ap(evidence: Evidence) -> FloatArray:
@@ -46,6 +49,7 @@ def image_ap(evidence: Evidence) -> FloatArray:
     level="image",
     summary="The best balance of precision and recall over images that any one threshold reaches.",
     definition="Highest F1 over all distinct scores as thresholds (oracle).",
+    formula=formulas.F1_MAX,
     source="ADer benchmark, arXiv 2406.03262; sklearn.metrics.precision_recall_curve",
 )
 def image_f1max(evidence: Evidence) -> FloatArray:
@@ -76,6 +80,7 @@ def sensitivity_at(evidence: Evidence, specificity: float) -> FloatArray:
     summary="The share of normal images that raise an alarm once 95 % of the anomalous are found.",
     definition="Lowest false-positive rate over all distinct scores as thresholds whose "
     "true-positive rate is at least 0.95, without interpolation.",
+    formula=formulas.FPR_AT_95,
     source="Liang, Li & Srikant, arXiv 1706.02690, section 4 (FPR at 95 % TPR)",
 )
 def image_fpr95(evidence: Evidence) -> FloatArray:
@@ -89,6 +94,7 @@ def image_fpr95(evidence: Evidence) -> FloatArray:
     summary="The share of anomalous images found while at most 5 % of normal ones raise an alarm.",
     definition="Highest true-positive rate over all distinct scores as thresholds whose "
     "false-positive rate is at most 0.05, without interpolation; 0 when there is none.",
+    formula=formulas.SENSITIVITY_AT_95,
     source="Pepe, The Statistical Evaluation of Medical Tests, 2003, chapter 4 (ROC curves)",
 )
 def image_sensitivity_at_spec95(evidence: Evidence) -> FloatArray:
@@ -101,6 +107,7 @@ def image_sensitivity_at_spec95(evidence: Evidence) -> FloatArray:
     level="image",
     summary="The share of normal images that pass once 95 % of the anomalous are found.",
     definition="One minus the false-positive rate at a true-positive rate of 0.95.",
+    formula=formulas.SPECIFICITY_AT_95,
     source="Pepe, The Statistical Evaluation of Medical Tests, 2003, chapter 4 (ROC curves)",
 )
 def image_specificity_at_sens95(evidence: Evidence) -> FloatArray:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.metrics import bounds
+from core.metrics import bounds, formulas
 from core.metrics.base import AT_ORACLE, Evidence, NotComputable, metric
 from core.metrics.ranking import FloatArray, auroc, average_precision, f1_max, iou_max
 
@@ -22,6 +22,7 @@ from core.metrics.ranking import FloatArray, auroc, average_precision, f1_max, i
     level="pixel",
     summary="How often an anomalous pixel has a higher map value than a normal one.",
     definition="Rank sum of the map values; ties count one half.",
+    formula=formulas.AUROC,
     source="Hanley & McNeil 1982; sklearn.metrics.roc_auc_score",
     bounds=lambda evidence: bounds.auroc_bounds(evidence.pixels),
 )
@@ -35,6 +36,7 @@ def pixel_auroc(evidence: Evidence) -> FloatArray:
     level="pixel",
     summary="How pure the highest map values stay while all anomalous pixels are found.",
     definition="Sum over distinct values of (rise in recall) x precision, without interpolation.",
+    formula=formulas.AP,
     source="sklearn.metrics.average_precision_score",
     bounds=lambda evidence: bounds.average_precision_bounds(evidence.pixels),
 )
@@ -48,6 +50,7 @@ def pixel_ap(evidence: Evidence) -> FloatArray:
     level="pixel",
     summary="The best balance of precision and recall over pixels that any one threshold reaches.",
     definition="Highest F1 over all distinct map values as thresholds (oracle).",
+    formula=formulas.F1_MAX,
     source="ADer benchmark, arXiv 2406.03262; sklearn.metrics.precision_recall_curve",
     bounds=lambda evidence: bounds.f1_max_bounds(evidence.pixels),
 )
@@ -61,6 +64,7 @@ def pixel_f1max(evidence: Evidence) -> FloatArray:
     level="pixel",
     summary="The best overlap of thresholded map and true mask that any one threshold reaches.",
     definition="Highest TP / (TP + FP + FN) over all distinct map values as thresholds (oracle).",
+    formula=formulas.IOU_MAX,
     source="ADer benchmark, arXiv 2406.03262",
     bounds=lambda evidence: bounds.iou_max_bounds(evidence.pixels),
 )
@@ -129,7 +133,7 @@ def confusion(evidence: Evidence) -> Confusion:
 
 
 def _at_threshold(
-    id: str, title: str, summary: str, formula: str, source: str,
+    id: str, title: str, summary: str, definition: str, formula: str, source: str,
     take: Callable[[Confusion], FloatArray], correlation: bool = False,
 ) -> None:  # fmt: skip
     """Register a metric of the confusion at the operating threshold."""
@@ -140,7 +144,8 @@ def _at_threshold(
         level="pixel",
         unit="correlation" if correlation else "share",
         summary=summary,
-        definition=f"{formula}, of pixels at or above the threshold of pixel F1-max (oracle).",
+        definition=f"{definition}, of pixels at or above the threshold of pixel F1-max (oracle).",
+        formula=formula,
         source=source,
         note=lambda evidence: AT_ORACLE,
     )
@@ -151,28 +156,29 @@ def _at_threshold(
 _at_threshold(
     "pixel_dice", "Pixel Dice",
     "How well the marked area and the true one cover each other: 1 wholly, 0 not at all.",
-    "2 TP / (2 TP + FP + FN)", "Dice, Ecology 26, 1945", lambda at: at.dice,
+    "2 TP / (2 TP + FP + FN)", formulas.DICE, "Dice, Ecology 26, 1945", lambda at: at.dice,
 )  # fmt: skip
 _at_threshold(
     "pixel_precision", "Pixel precision",
     "The share of the marked pixels that are anomalous, at one threshold.",
-    "TP / (TP + FP)", "sklearn.metrics.precision_score", lambda at: at.precision,
+    "TP / (TP + FP)", formulas.PRECISION, "sklearn.metrics.precision_score",
+    lambda at: at.precision,
 )  # fmt: skip
 _at_threshold(
     "pixel_recall", "Pixel recall",
     "The share of the anomalous pixels that are marked, at one threshold.",
-    "TP / (TP + FN)", "sklearn.metrics.recall_score", lambda at: at.recall,
+    "TP / (TP + FN)", formulas.RECALL, "sklearn.metrics.recall_score", lambda at: at.recall,
 )  # fmt: skip
 _at_threshold(
     "pixel_specificity", "Pixel specificity",
     "The share of the normal pixels that stay unmarked, at one threshold.",
-    "TN / (TN + FP)", "sklearn.metrics.recall_score of the normal pixels",
+    "TN / (TN + FP)", formulas.SPECIFICITY, "sklearn.metrics.recall_score of the normal pixels",
     lambda at: at.specificity,
 )  # fmt: skip
 _at_threshold(
     "pixel_mcc", "Pixel MCC",
     "How well marking and truth agree on all pixels: 1 wholly, 0 no better than by chance.",
-    "Matthews correlation of marked and anomalous",
+    "Matthews correlation of marked and anomalous", formulas.MCC,
     "Matthews, Biochimica et Biophysica Acta 405, 1975; sklearn.metrics.matthews_corrcoef",
     lambda at: at.mcc, correlation=True,
 )  # fmt: skip

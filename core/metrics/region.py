@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.metrics import bounds
+from core.metrics import bounds, formulas
 from core.metrics.base import AT_ORACLE, Evidence, NotComputable, Sizes, metric
 from core.metrics.pimo import HIGH, LOW, few_pixels, pimo_scores
 from core.metrics.ranking import FloatArray, Rates, aupro
@@ -23,6 +23,7 @@ LIMIT = 0.3
     definition="Area under the polyline of mean per-region overlap against the share of normal "
     "pixels marked, over all distinct thresholds, up to 0.3 (linear interpolation there), "
     "divided by 0.3; regions are 8-connected, normal pixels are those of all images.",
+    formula=formulas.AUPRO,
     source="Bergmann et al., The MVTec Anomaly Detection Dataset, IJCV 2021",
     bounds=lambda evidence: bounds.aupro_bounds(evidence.pixels, LIMIT, evidence.slack),
 )
@@ -54,6 +55,7 @@ def aupimo_bounds(evidence: Evidence) -> bounds.Bounds:
     "images is marked, at most 1 in 10,000.",
     definition=f"Mean over anomalous images of the mean recall over log false-positive rates from "
     f"{LOW:.0e} to {HIGH:.0e} on the pixels of normal images.",
+    formula=formulas.AUPIMO,
     source="Bertoldo et al., arXiv 2401.01984",
     note=lambda evidence: few_pixels(_rates(evidence).pixels),
     bounds=aupimo_bounds,
@@ -76,6 +78,7 @@ def _froc(marks: float, words: str) -> None:
         definition="Lesion localisation fraction at the lowest threshold at which local maxima of "
         f"normal images' maps number at most {marks:g} an image; a region is found when such a "
         "maximum lies on or near it.",
+        formula=formulas.localisation(marks),
         source="Chakraborty & Winter, Radiology 174, 1990",
     )
     def llf(evidence: Evidence) -> FloatArray:
@@ -110,6 +113,7 @@ def _quartile(place: int, name: str, words: str) -> None:
         summary=f"The share of the {words} quarter of all flaws that the marked area touches.",
         definition="Share of the regions in one quartile of the class's own region areas with at "
         "least one pixel at or above the threshold of pixel F1-max (oracle).",
+        formula=formulas.QUARTILE_RECALL,
         source="no publication: quartiles, so that every class is divided by what is small for it",
         note=edges,
     )
@@ -138,6 +142,7 @@ for _place, (_name, _words) in enumerate(
     summary="The size from which on at least 9 in 10 flaws are touched by the marked area.",
     definition="Smallest region area a such that at least 90 % of the regions with area >= a have "
     "a pixel at or above the threshold of pixel F1-max (oracle); in pixels of the run's size.",
+    formula=formulas.MIN_SIZE,
     source="Armbruster & Pry, Clinical Biochemist Reviews 29, 2008 (limit of detection)",
     note=lambda evidence: AT_ORACLE,
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from core.metrics import formulas
 from core.metrics.base import METRICS, Evidence, NotComputable, metric
 from core.metrics.ranking import FloatArray
 
@@ -33,6 +34,7 @@ def with_parts(metrics: Iterable[str]) -> list[str]:
     level="summary",
     summary="One number for the whole: the mean of seven metrics on images, pixels and regions.",
     definition="Mean of image AUROC, AP, F1-max, pixel AUROC, AP, F1-max and AU-PRO.",
+    formula=formulas.MAD,
     source="ADer benchmark, arXiv 2406.03262; IoU-max left out, as its published tables do",
     bounds=lambda evidence: _mean_bounds(evidence),
 )

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import UsageError
+from core.metrics import formulas
 from core.metrics.base import Evidence, NotApplicable, NotComputable, metric
 from core.metrics.ranking import FloatArray, f1_max_threshold
 
@@ -66,6 +67,7 @@ def held_out_threshold(scores_N: npt.ArrayLike, alpha: float = ALPHA) -> tuple[f
     level="threshold",
     summary="The image score at which F1 over the test images is highest.",
     definition="Highest distinct anomalous score at which image F1-max is reached.",
+    formula=formulas.ARG_F1_MAX,
     source="as image_f1max",
     note=lambda evidence: ORACLE,
 )
@@ -79,6 +81,7 @@ def image_f1max_threshold(evidence: Evidence) -> FloatArray:
     level="threshold",
     summary="The map value at which F1 over the test pixels is highest.",
     definition="Highest distinct anomalous map value at which pixel F1-max is reached.",
+    formula=formulas.ARG_F1_MAX,
     source="as pixel_f1max",
     note=lambda evidence: ORACLE,
 )
@@ -97,6 +100,7 @@ def _held_out(evidence: Evidence) -> tuple[float | None, str]:
     level="threshold",
     summary="The image score that a normal image reaches in at most 5 % of cases.",
     definition="Split-conformal quantile of the scores of held-out normal training images.",
+    formula=formulas.CONFORMAL,
     source="Angelopoulos & Bates, arXiv 2107.07511, section 1",
     note=lambda evidence: _held_out(evidence)[1],
 )

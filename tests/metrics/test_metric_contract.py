@@ -60,6 +60,8 @@ def test_a_metric_describes_itself(id: str) -> None:
     assert card.summary.endswith(".")
     assert card.summary.count(". ") == 0
     assert card.definition.endswith(".")
+    assert card.formula.count("{") == card.formula.count("}") > 0
+    assert card.formula.count("\\left") == card.formula.count("\\right")
     json.dumps(asdict(card))
     assert (card.low, card.high) == UNITS[card.unit]
     special = {"pixel_mcc": "correlation", "region_min_size": "pixels"}
@@ -149,6 +151,7 @@ def test_a_new_metric_is_one_decorated_function_and_gets_its_interval() -> None:
             level="pixel",
             summary="The share of anomalous pixels.",
             definition="Anomalous pixels over all pixels.",
+            formula="n",
             source="here",
         )
         def prevalence(evidence: Evidence) -> np.ndarray:  # type: ignore[type-arg]
@@ -167,7 +170,7 @@ def test_a_new_metric_is_one_decorated_function_and_gets_its_interval() -> None:
 
 def test_a_taken_id_is_refused() -> None:
     with pytest.raises(ValueError, match="twice"):
-        metric("mad", title="", level="summary", summary="", definition="", source="")(
+        metric("mad", title="", level="summary", summary="", definition="", formula="", source="")(
             lambda evidence: np.zeros(1)
         )
     value = make(0).evaluate().value("tile", "mad")
