@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import theme
+from dashboard import theme, words
 
 ROOT = Path(__file__).parents[2]
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
@@ -104,3 +104,22 @@ def test_every_variable_the_style_sheet_uses_is_defined() -> None:
     used = set(re.findall(r"var\(--fs-([a-z-]+)\)", rules))
     assert used <= {*theme.TOKENS, "font"}
     assert rules.count("{") == rules.count("}")
+
+
+def test_the_written_visual_language_says_what_the_code_says() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "visual-language.md").read_text()
+    named = {name for name in theme.TOKENS if f"`{name}`" in text}
+    for name in sorted(named):
+        row = next(
+            line for line in text.splitlines() if line.startswith("|") and f"`{name}`" in line
+        )
+        for colour in theme.TOKENS[name]:
+            assert f"`{colour}`" in row, (name, colour)
+    assert {"page", "card", "text", "dim", "accent", "good", "bad"} <= named
+    for colour in [stop[1] for stop in theme.HEAT_STOPS] + [theme.PUBLISHED, theme.NORMAL]:
+        assert colour in text
+    for kind in ("found", "false alarm", "missed"):
+        row = next(line for line in text.splitlines() if line.startswith(f"| {kind} "))
+        assert theme.TRUTH["light"][kind] in row and theme.TRUTH["dark"][kind] in row
+    for one in words.VOCABULARIES.values():
+        assert f" {one.item} |" in text and f" {one.miss} |" in text and f" {one.alarm} |" in text
