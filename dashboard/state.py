@@ -8,13 +8,40 @@ page with its default instead of failing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import streamlit as st
 
 _SEEN = "fs-address-"
 """Session key that holds what the address said at the last look, by parameter."""
+_KEPT = "fs-kept"
+"""Session key of the keys whose values outlive a visit to another page."""
+
+
+def carry() -> None:
+    """Keep what was chosen and typed although its page is left; app.py calls it first.
+
+    Streamlit forgets the value of a widget that a run of the script does not draw.
+    """
+    for key in st.session_state.get(_KEPT, ()):
+        if key in st.session_state:
+            st.session_state[key] = st.session_state[key]
+
+
+def kept(key: str, start: Any = None, options: Collection[Any] | None = None) -> str:
+    """`key`, for a widget whose value `carry` keeps; the widget itself is given no default.
+
+    Args:
+        start: the value at first, and whenever the held one is not among `options`.
+    """
+    keys: set[str] = st.session_state.setdefault(_KEPT, set())
+    keys.add(key)
+    held = st.session_state.get(key)
+    if key not in st.session_state or (options is not None and held not in options):
+        st.session_state[key] = start
+    return key
 
 
 @contextmanager
@@ -56,7 +83,7 @@ def pick(
         held = asked
     st.session_state[name] = held if held in options else first
     chosen = st.selectbox(
-        label, options, key=name,
+        label, options, key=kept(name),
         format_func=lambda option: spoken(label, option, words), label_visibility="collapsed",
         help=help, width=_width(label, options, words),
     )  # fmt: skip
@@ -73,23 +100,33 @@ def pick_many(
     words: Mapping[str, str] | None = None,
     most: int | None = None,
     help: str | None = None,
+    key: str | None = None,
+    labelled: bool = False,
 ) -> tuple[str, ...]:
-    """Any of `options`, at most `most`, kept in the URL as repeated `name`; () when none."""
+    """Any of `options`, at most `most`, kept in the URL as repeated `name`; () when none.
+
+    Args:
+        key: session key, `name` when not given.
+        labelled: the label stands above, in full width, instead of inside.
+    """
     if not options:
         return ()
+    key = key or name
     asked = [one for one in st.query_params.get_all(name) if one in options]
-    held = st.session_state.get(name)
+    held = st.session_state.get(key)
     if held is None or (asked and asked != _seen(name)):
         held = asked
-    st.session_state[name] = [one for one in held if one in options][:most]
+    st.session_state[key] = [one for one in held if one in options][:most]
     chosen = st.multiselect(
-        label, options, key=name, max_selections=most, placeholder=label,
+        label, options, key=kept(key), max_selections=most,
+        placeholder="Choose" if labelled else label,
         format_func=lambda option: (words or {}).get(option, option.replace("_", " ")),
-        label_visibility="collapsed", help=help, width=_width(label, options, words),
+        label_visibility="visible" if labelled else "collapsed", help=help,
+        width="stretch" if labelled else _width(label, options, words),
     )  # fmt: skip
-    kept = tuple(one for one in chosen if one in options)[:most]
-    _write(name, list(kept))
-    return kept
+    found = tuple(one for one in chosen if one in options)[:most]
+    _write(name, list(found))
+    return found
 
 
 def spoken(label: str, option: str, words: Mapping[str, str] | None = None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import actions, navigation, queries
+from dashboard import actions, navigation, queries, state
 from dashboard.components import cards, data_card, pieces
 
 TITLE = "Data sets"
@@ -19,7 +19,7 @@ def render() -> None:
         pieces.title(TITLE)
         turn = st.session_state.get("added", 0)  # another key: the popover is closed again
         with st.popover("Add a data set", icon=":material/add:", type="primary", key=f"new-{turn}"):
-            add()
+            add(turn)
     said = st.session_state.pop("said", None)
     if said:
         st.success(said)
@@ -30,17 +30,19 @@ def render() -> None:
             show(look)
 
 
-def add() -> None:
-    """A folder of this machine and the name to list it under."""
+def add(turn: int) -> None:
+    """A folder of this machine and the name to list it under; `turn` counts those added."""
     nearby = data_card.shortcuts()
     picked = None
     if nearby:
         picked = st.pills("Found nearby", nearby, key="nearby", format_func=data_card.short)
     typed = st.text_input(
-        "Folder", key="path", placeholder=picked or "/path/to/folder",
+        "Folder", key=state.kept(f"path-{turn}", ""), placeholder=picked or "/path/to/folder",
         help="A folder on the machine this dashboard runs on. Type or paste its path.",
     )  # fmt: skip
-    name = st.text_input("Name (optional)", key="name", placeholder="the folder's own name")
+    name = st.text_input(
+        "Name (optional)", key=state.kept(f"name-{turn}", ""), placeholder="the folder's own name"
+    )
     st.caption(data_card.LAYOUTS)
     if not st.button("Add", type="primary", key="add"):
         return

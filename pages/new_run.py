@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import actions, estimates, navigation, plans, queries
+from dashboard import actions, estimates, navigation, plans, queries, state
 from dashboard.components import cards, pieces, run_plan
 from dashboard.components.settings_form import settings_form
 
@@ -45,19 +45,21 @@ def choose(
     """The form; what was chosen, and what is wrong with it."""
     titles = {id: entry["title"] for id, entry in methods.items()}
     with st.container(border=True, key="what"):
-        names = st.multiselect(
-            "Data sets", list(data), run_plan.asked("data", data), key="data",
+        names = state.pick_many(
+            "data", list(data), label="Data sets", words={name: name for name in data},
             help="Registered data sets; add your own on the Data sets page.",
+            key="new:data", labelled=True,
         )  # fmt: skip
-        chosen = st.multiselect(
-            "Methods", list(methods), run_plan.asked("method", methods), key="method",
-            format_func=lambda id: titles.get(id, id),
+        chosen = state.pick_many(
+            "method", list(methods), label="Methods", words=titles,
             help="Each is trained and judged on every chosen data set.",
+            key="new:method", labelled=True,
         )  # fmt: skip
-        st.query_params.from_dict({"data": names, "method": chosen})
         common = run_plan.common_classes([data[name] for name in names])
+        held = [name for name in st.session_state.get("new:classes", ()) if name in common]
+        st.session_state["new:classes"] = held
         classes = st.multiselect(
-            "Classes", common, placeholder="all classes", key="classes",
+            "Classes", common, placeholder="all classes", key=state.kept("new:classes", []),
             help="Leave empty for all. Only classes that every chosen data set has are offered.",
         )  # fmt: skip
         basics = run_plan.basics()
@@ -68,7 +70,9 @@ def choose(
             st.caption("The defaults are the paper's in the multi-class setting.")
             settings[id], complaints = settings_form(methods[id]["settings"], f"set:{id}")
             wrong += [f"{titles[id]}: {sentence}" for sentence in complaints]
-    plan = plans.Plan(data=names, methods=chosen, classes=classes, settings=settings, **basics)
+    plan = plans.Plan(
+        data=list(names), methods=list(chosen), classes=classes, settings=settings, **basics
+    )
     return plan, wrong
 
 

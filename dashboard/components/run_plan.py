@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -13,6 +13,7 @@ from dashboard import theme
 from dashboard.estimates import Estimate, time_range
 from dashboard.plans import SIZES
 from dashboard.queries import DataLook
+from dashboard.state import kept
 
 SETTING_HELP = (
     "**unified**: one model for all classes, as in the multi-class benchmark. "
@@ -31,39 +32,33 @@ def common_classes(data: Sequence[DataLook]) -> list[str]:
     return sorted(set.intersection(*sets)) if sets else []
 
 
-def asked(name: str, known: Iterable[str]) -> list[str]:
-    """What the URL preselects (?data=demo&method=rd&method=patchcore), as far as it is known."""
-    options = set(known)
-    return [value for value in dict.fromkeys(st.query_params.get_all(name)) if value in options]
-
-
 def basics() -> dict[str, Any]:
     """Widgets for setting, protocol, size, epochs, seeds and device; the values by `Plan` field."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         setting = st.segmented_control(
-            "Setting", ["unified", "separate"], default="unified", required=True, key="setting",
+            "Setting", ["unified", "separate"], required=True, key=kept("new:setting", "unified"),
             help=SETTING_HELP,
         )  # fmt: skip
         protocol = st.segmented_control(
-            "Protocol", ["benchmark", "deployment"], default="benchmark", required=True,
-            key="protocol", help=PROTOCOL_HELP,
+            "Protocol", ["benchmark", "deployment"], required=True,
+            key=kept("new:protocol", "benchmark"), help=PROTOCOL_HELP,
         )  # fmt: skip
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         seeds = st.number_input(
-            "Seeds", 1, 20, 1, key="seeds", width=122,
+            "Seeds", 1, 20, key=kept("new:seeds", 1), width=122,
             help="How often each run is repeated with another random start (seeds 0, 1, 2 …).",
         )  # fmt: skip
         size = st.selectbox(
-            "Picture size", SIZES, SIZES.index(256), key="size", width=122,
+            "Picture size", SIZES, key=kept("new:size", 256, SIZES), width=122,
             format_func=lambda side: f"{side} px",
             help="The square each picture is brought to. Larger shows finer flaws and is slower.",
         )  # fmt: skip
         epochs = st.number_input(
-            "Epochs", 1, 10_000, None, key="epochs", width=122, placeholder="default",
+            "Epochs", 1, 10_000, None, key=kept("new:epochs"), width=122, placeholder="default",
             help="Passes over the training pictures. Methods that fill a memory bank need one.",
         )  # fmt: skip
         device = st.selectbox(
-            "Device", ["auto", "cpu", "cuda"], key="device", width=122,
+            "Device", ["auto", "cpu", "cuda"], key=kept("new:device", "auto"), width=122,
             help="**auto** takes the graphics processor when there is one.",
         )  # fmt: skip
     return {

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from dashboard.state import kept
+
 Kind = Literal["choice", "yes or no", "whole number", "number", "text", "list"]
 
 
@@ -164,11 +166,12 @@ def _widget(setting: Setting, key: str) -> Any:
         options = [*([None] if setting.optional else []), *setting.choices]
         start = options.index(setting.default) if setting.default in options else 0
         return st.selectbox(
-            setting.label, options, start, key=key, help=help, width=200,
+            setting.label, options, key=kept(key, options[start], options), help=help, width=200,
             format_func=lambda value: "automatic" if value is None else str(value),
         )  # fmt: skip
     if setting.kind == "yes or no":
-        return st.toggle(setting.label, bool(setting.default), key=key, help=help, width=200)
+        key = kept(key, bool(setting.default))
+        return st.toggle(setting.label, key=key, help=help, width=200)
     if setting.kind == "whole number":
         return _whole_number(setting, key, help)
     if setting.kind == "number":
@@ -176,7 +179,7 @@ def _widget(setting: Setting, key: str) -> Any:
     shown = setting.default
     if setting.kind == "list" and shown is not None:
         shown = ", ".join(map(str, shown))
-    text = st.text_input(setting.label, shown or "", key=key, help=help, width=200)
+    text = st.text_input(setting.label, key=kept(key, shown or ""), help=help, width=200)
     if setting.kind == "list":
         return setting.default if text == (shown or "") else text
     return (text or None) if setting.default is None else text
@@ -185,7 +188,7 @@ def _widget(setting: Setting, key: str) -> Any:
 def _whole_number(setting: Setting, key: str, help: str | None) -> int | None:
     low, high = (None if bound is None else int(bound) for bound in (setting.low, setting.high))
     value = st.number_input(
-        setting.label, low, high, setting.default, 1, key=key, help=help, width=200,
+        setting.label, low, high, None, 1, key=kept(key, setting.default), help=help, width=200,
         placeholder="automatic",
     )  # fmt: skip
     return None if value is None else int(value)
@@ -198,7 +201,7 @@ def _number(setting: Setting, key: str, help: str | None) -> float | None:
     step = float(f"{size / 10:.0e}")
     form = "%g" if size >= 1e-3 else "%.2e"
     return st.number_input(
-        setting.label, low, high, default, step, form, key=key, help=help, width=200,
+        setting.label, low, high, None, step, form, key=kept(key, default), help=help, width=200,
         placeholder="automatic",
     )  # fmt: skip
 

@@ -152,7 +152,7 @@ def test_a_data_set_shows_classes_counts_pictures_and_what_it_lacks(store: store
 def test_adding_a_folder_by_path_and_removing_it(tmp_path: Path, empty: Workspace) -> None:
     root = stores.make_data(tmp_path / "elsewhere", "plates")
     at = open_page("data_sets")
-    at.text_input(key="path").set_value(str(root))
+    at.text_input(key="path-0").set_value(str(root))
     at.button(key="add").click().run()
     assert not at.exception
     assert "Added plates." in text(at)
@@ -165,7 +165,7 @@ def test_adding_a_folder_by_path_and_removing_it(tmp_path: Path, empty: Workspac
 def test_a_folder_without_a_known_layout_is_one_sentence(tmp_path: Path, empty: Workspace) -> None:
     (tmp_path / "nothing").mkdir()
     at = open_page("data_sets")
-    at.text_input(key="path").set_value(str(tmp_path / "nothing"))
+    at.text_input(key="path-0").set_value(str(tmp_path / "nothing"))
     at.button(key="add").click().run()
     assert not at.exception
     assert len(at.error) == 1 and "nothing" in at.error[0].value
@@ -190,18 +190,18 @@ def queued_since(store: stores.Store) -> list[RunConfig]:
 
 def test_new_run_takes_its_choice_from_the_url(store: stores.Store) -> None:
     at = open_page("new_run", data="parts", method=["rd", "patchcore"])
-    assert at.multiselect(key="data").value == ["parts"]
-    assert at.multiselect(key="method").value == ["rd", "patchcore"]
+    assert at.multiselect(key="new:data").value == ["parts"]
+    assert at.multiselect(key="new:method").value == ["rd", "patchcore"]
     assert "Queue 2 runs" in text(at)
     at = open_page("new_run", data="nonsense", method="patchcore")
-    assert at.multiselect(key="data").value == []
+    assert at.multiselect(key="new:data").value == []
 
 
 def test_new_run_queues_every_combination(store: stores.Store) -> None:
     at = open_page("new_run", data="parts", method=["rd", "patchcore"])
-    at.number_input(key="seeds").set_value(2)
-    at.number_input(key="epochs").set_value(3)
-    at.multiselect(key="classes").set_value(["tile"])
+    at.number_input(key="new:seeds").set_value(2)
+    at.number_input(key="new:epochs").set_value(3)
+    at.multiselect(key="new:classes").set_value(["tile"])
     at.run()
     at.button(key="queue").click().run()
     assert not at.exception
