@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from core.types import MEAN
+from dashboard import words
 from dashboard.casework import Threshold
 from dashboard.ranking import Interval, classes_of, intervals_of, surely_better
 
@@ -152,10 +153,11 @@ def run(
     if bad + good == 0:
         parts.append(f"**{plain(title)} has scores, but no threshold to judge them by.**")
     else:
+        spoken = words.current()
+        alarms = many(counts["false alarm"], spoken.alarm, spoken.alarms)
         parts.append(
-            f"**{plain(title)} finds {counts['found']} of {many(bad, 'anomalous image')} "
-            f"and raises {many(counts['false alarm'], 'false alarm')} "
-            f"on {many(good, 'good image')}**"
+            f"**{plain(title)} finds {counts['found']} of {_bad(bad)} "
+            f"and raises {alarms} on {_good(good)}**"
             + (
                 " at thresholds chosen on these same images (oracle), so expect less in use."
                 if oracle
@@ -180,7 +182,8 @@ def run(
 def verdict(outcomes: Mapping[str, str]) -> str:
     """ "Missed by RD, found by PatchCore" from {label: outcome}; one run: "Missed by RD"."""
     phrases = {
-        "found": "found by", "missed": "missed by", "false alarm": "false alarm of",
+        "found": "found by", "missed": "missed by",
+        "false alarm": f"{words.current().alarm} of",
         "passed": "passed by", "not judged": "not judged for",
     }  # fmt: skip
     order = ("missed", "false alarm", "found", "passed", "not judged")
@@ -205,16 +208,29 @@ def inspect(label: str, counts: Mapping[str, int], where: str, threshold: Thresh
         if threshold.oracle
         else ("thresholds from held-out good images")
     )
+    spoken = words.current()
     misses = "misses none" if counts["missed"] == 0 else f"misses {counts['missed']}"
     alarms = (
-        "no false alarm"
+        f"no {spoken.alarm}"
         if counts["false alarm"] == 0
-        else many(counts["false alarm"], "false alarm")
+        else many(counts["false alarm"], spoken.alarm, spoken.alarms)
     )
     return (
-        f"**{plain(label)} {misses} of {many(bad, 'anomalous image')}{place}** and raises "
-        f"{alarms} on {many(good, 'good image')}, at {at}."
+        f"**{plain(label)} {misses} of {_bad(bad)}{place}** and raises "
+        f"{alarms} on {_good(good)}, at {at}."
     )
+
+
+def _bad(count: int) -> str:
+    """ "194 defective parts", in the chosen words."""
+    spoken = words.current()
+    return many(count, f"{spoken.bad} {spoken.item}", f"{spoken.bad} {spoken.items}")
+
+
+def _good(count: int) -> str:
+    """ "97 good parts", in the chosen words."""
+    spoken = words.current()
+    return many(count, f"{spoken.good} {spoken.item}", f"{spoken.good} {spoken.items}")
 
 
 def compare(a: str, b: str, sizes: Mapping[str, int], title: str, mean: pd.Series | None) -> str:

@@ -51,7 +51,7 @@ class Vocabulary:
 
 GENERAL = Vocabulary(
     id="general", title="General",
-    item="image", items="images", flaw="flaw", flaws="flaws", good="normal", bad="anomalous",
+    item="image", items="images", flaw="flaw", flaws="flaws", good="good", bad="anomalous",
     miss="miss", misses="misses", missed="missed", alarm="false alarm", alarms="false alarms",
     reject="flag", review="look again", share="share of anomalous images",
 )  # fmt: skip
@@ -75,6 +75,12 @@ def current() -> Vocabulary:
     """The vocabulary chosen in the header; the general one outside a page."""
     asked = st.session_state.get(NAME) or st.query_params.get(NAME) or GENERAL.id
     return VOCABULARIES.get(str(asked), GENERAL)
+
+
+def outcome(name: str) -> str:
+    """What a case's outcome ("missed", "false alarm", ...) is called in the chosen words."""
+    spoken = current()
+    return {"missed": spoken.missed, "false alarm": spoken.alarm}.get(name, name)
 
 
 def counted(number: int, one: str, several: str) -> str:
