@@ -3,7 +3,8 @@
     python benchmarks/dashboard.py [--workspace DIR] [--rounds 5]
 
 The store (`dashboard_store.py`): 200 runs, 1,000,000 cases, 20 classes. Measured on one server:
-    opened      a fresh window with the page's address: from the request until the page is ready
+    fresh       a browser that was never here opens the first page: streamlit's own scripts, too
+    opened      the page's address in a new tab: from the request until the page is ready
     switched    a click in the sidebar of an open window: until the page is ready
     filtered    another option of a picker: until the page is ready
 A page is ready when its first sentence (or table) is there, the script has ended and nothing is
@@ -91,14 +92,26 @@ def ready(page: Any) -> None:
     page.wait_for_function(READY, timeout=120_000, polling=20)
 
 
-def opened(browser: Any, address: str) -> float:
-    """Seconds from asking for an address in a fresh window until the page is ready."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+def window(browser: Any) -> Any:
+    """A browser profile of its own, with nothing cached yet."""
+    return browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+
+
+def opened(context: Any, address: str) -> float:
+    """Seconds from asking for an address in a new tab until the page is ready."""
     page = context.new_page()
     began = time.perf_counter()
     page.goto(address)
     ready(page)
     seconds = time.perf_counter() - began
+    page.close()
+    return seconds
+
+
+def fresh(browser: Any, address: str) -> float:
+    """The same in a profile that has nothing cached."""
+    context = window(browser)
+    seconds = opened(context, address)
     context.close()
     return seconds
 
@@ -130,7 +143,7 @@ def filtered(page: Any, label: str, step: int) -> float:
 
 def all_at_once(browser: Any, address: str, sessions: int = 10) -> dict[str, Any]:
     """Ten windows ask for every page at once; how long, and whether anything went wrong."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    context = window(browser)
     pages = [context.new_page() for _ in range(sessions)]
     errors: list[str] = []
     for page in pages:
@@ -157,11 +170,14 @@ def measure(workspace: Path, rounds: int) -> tuple[list[dict[str, Any]], list[di
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS)
+            first = [fresh(browser, server.address) for _ in range(rounds + 1)]
+            rows.append(row("fresh", "overview", first))
+            context = window(browser)
             for url in PAGES:
                 address = server.address + ("/" if url == "overview" else f"/{url}")
-                times = [opened(browser, address) for _ in range(rounds + 1)]
+                times = [opened(context, address) for _ in range(rounds + 1)]
                 rows.append(row("opened", url, times))
-            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page = context.new_page()
             page.goto(server.address)
             ready(page)
             visits: dict[str, list[float]] = {url: [] for url in PAGES}
@@ -175,17 +191,17 @@ def measure(workspace: Path, rounds: int) -> tuple[list[dict[str, Any]], list[di
                     row("filtered", url, [filtered(page, label, n) for n in range(rounds + 1)])
                 )
             before = server.memory()
-            context = browser.new_context()
-            windows = [context.new_page() for _ in range(10)]
-            for i, window in enumerate(windows):
+            others = window(browser)
+            tabs = [others.new_page() for _ in range(10)]
+            for i, tab in enumerate(tabs):
                 for url in list(PAGES)[i % 3 :: 3]:
-                    window.goto(f"{server.address}/{'' if url == 'overview' else url}")
-                    ready(window)
-            grown = (server.memory() - before) / len(windows)
+                    tab.goto(f"{server.address}/{'' if url == 'overview' else url}")
+                    ready(tab)
+            grown = (server.memory() - before) / len(tabs)
             rows.append(
                 {"what": "memory", "server_mb": round(before), "a_session_mb": round(grown, 1)}
             )
-            context.close()
+            others.close()
             rows.append(all_at_once(browser, server.address))
             browser.close()
     finally:

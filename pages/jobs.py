@@ -64,12 +64,12 @@ def board(titles: queries.Titles, was_active: bool) -> None:
     if ended:
         pieces.heading("Ended")
         with st.container(border=True, key="card-ended"):
-            for look in ended[:SHOWN_ENDED]:
+            pages = -(-len(ended) // SHOWN_ENDED)
+            at = min(int(st.session_state.get("ended-page") or 1), pages) - 1
+            for look in ended[at * SHOWN_ENDED : (at + 1) * SHOWN_ENDED]:
                 job_card.ended(look, titles)
-    if len(ended) > SHOWN_ENDED:
-        with st.expander(f"{len(ended) - SHOWN_ENDED} older runs"):
-            for look in ended[SHOWN_ENDED:200]:
-                job_card.ended(look, titles)
+            if pages > 1:
+                st.pagination(pages, key="ended-page")
 
 
 def details(run_id: str, titles: queries.Titles) -> None:
