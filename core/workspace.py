@@ -5,7 +5,10 @@
   flawscope.duckdb       index derived from the runs and from people/
   people/*.jsonl         what people added, append-only
   data/                  generated data sets
-  cache/prepared/        decoded images
+  trials/                images people tried on a run, with what came out
+  reports/               reports people made
+  cache/                 what can be computed again: decoded images (prepared/), resamples,
+                         comparisons, contrasts, patches; deleting it loses nothing
   weights/               weight files a person put there
   logs/                  supervisor log
 """
@@ -120,7 +123,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):  # as written
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:

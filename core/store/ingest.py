@@ -7,6 +7,7 @@ fingerprint come from the oldest run that has it, so that the order of ingesting
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -54,17 +55,36 @@ def refresh(workspace: Workspace) -> int:
     Cheap when nothing is new. Damaged directories are left out with a warning, once.
     """
     refresh_people(workspace)
+    return _refresh_runs(workspace)[0]
+
+
+def edition(workspace: Workspace) -> int:
+    """Bring the store up to date; a number that differs whenever runs or the thresholds that people
+    chose do.
+
+    What else people add (marks, saved comparisons) changes no result, so it does not count.
+    """
+    refresh_people(workspace)
+    _, stamps = _refresh_runs(workspace)
+    counting = [mark for mark in people.stamp(workspace) if mark[0] == "thresholds"]
+    digest = hashlib.sha256(repr((sorted(stamps.items()), counting)).encode()).digest()
+    return int.from_bytes(digest[:7], "big")
+
+
+def _refresh_runs(workspace: Workspace) -> tuple[int, dict[str, str]]:
+    """How many runs changed, and {run id: stamp} of all there are."""
     found = fetch(workspace, "SELECT run_id, stamp FROM ingested")
     held = dict(zip(found["run_id"], found["stamp"], strict=True))
     present = {run.run_id: run for run in all_runs(workspace)}
-    changed = [run for id, run in present.items() if held.get(id) != stamp_of(run)]
+    stamps = {id: stamp_of(run) for id, run in present.items()}
+    changed = [run for id, run in present.items() if held.get(id) != stamps[id]]
     loaded = _load_all(changed)
     stale = [id for id in held if id not in present]
     stale += [run.run_id for run in changed if run.run_id in held]
     if not stale and not loaded:
-        return 0
+        return 0, stamps
     _replace(workspace, stale, loaded)
-    return len({*stale, *(rows.run_id for rows in loaded)})
+    return len({*stale, *(rows.run_id for rows in loaded)}), stamps
 
 
 def index(workspace: Workspace) -> int:
