@@ -3,21 +3,24 @@
 Pure functions of pandas frames; what is measured comes from `core.metrics.cases`. A case is
 called anomalous when its score is >= the threshold of its class. Frames:
     cases: one row a case of one run (columns of the store's table cases).
-    judged: cases plus threshold, oracle (bool), outcome, error, margin.
+    judged: cases plus threshold, oracle (bool), kind, outcome, error, margin.
     joined: one row a key over several runs: the case's own facts, and for every run the columns
         "score:<run>", "outcome:<run>", "row:<run>"; plus wrong, error, margin, off_target.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from core.metrics import cases as measures
+from core.thresholds import Chosen, in_use
+from core.types import MEAN
 
 Outcome = Literal["found", "missed", "false alarm", "passed", "not judged"]
 WRONG = ("missed", "false alarm")
@@ -31,21 +34,51 @@ SHOW_HELP = (
 ALL = "all"
 
 
+Kind = Literal["chosen", "held-out", "oracle"]
+
+
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """Where a class's images are split; `oracle` = chosen on the test set itself."""
+    """Where a class's images are split.
+
+    Attributes:
+        value: an image is called anomalous when its score is >= this.
+        oracle: found by a rule on the test set itself.
+        chosen: the name a person gave it; "" when nobody chose it.
+        upper: with a review band, people look again from `value` to here; None: no band.
+    """
 
     value: float
     oracle: bool
     note: str = ""
+    chosen: str = ""
+    upper: float | None = None
+
+    @property
+    def kind(self) -> Kind:
+        return "chosen" if self.chosen else "oracle" if self.oracle else "held-out"
 
     @property
     def name(self) -> str:
+        if self.chosen:
+            return f"chosen threshold “{self.chosen}”{' (oracle)' if self.oracle else ''}"
         return "oracle threshold" if self.oracle else "held-out threshold"
 
+    @property
+    def band(self) -> tuple[float, float] | None:
+        """The scores between which people look again."""
+        return None if self.upper is None else (self.value, self.upper)
 
-def thresholds(metrics: pd.DataFrame, level: str = "image") -> dict[str, Threshold]:
-    """Threshold of each class from one run's metric rows: held-out where there is one."""
+
+def thresholds(
+    metrics: pd.DataFrame, level: str = "image", chosen: Iterable[Chosen] = ()
+) -> dict[str, Threshold]:
+    """Threshold of each class: a chosen one, else held-out where there is one, else the oracle.
+
+    Args:
+        metrics: one run's metric rows.
+        chosen: what people chose for this run.
+    """
     found: dict[str, Threshold] = {}
     for metric, oracle in (
         (f"{level}_f1max_threshold", True),
@@ -55,6 +88,13 @@ def thresholds(metrics: pd.DataFrame, level: str = "image") -> dict[str, Thresho
         for _, row in rows.iterrows():
             note = row["note"] if isinstance(row["note"], str) else ""
             found[str(row["class_name"])] = Threshold(float(row["value"]), oracle, note)
+    kept = list(chosen)
+    named = {str(name) for name in metrics["class_name"] if name != MEAN} if kept else set()
+    for name in sorted(named):
+        one = in_use(kept, name, level)
+        if one is not None:
+            note = f"chosen by {one.author}, {one.chosen_at[:10]}"
+            found[name] = Threshold(one.value, one.origin == "oracle", note, one.name, one.upper)
     return found
 
 
@@ -64,14 +104,17 @@ def judge(cases: pd.DataFrame, of_class: Mapping[str, Threshold]) -> pd.DataFram
     Returns:
         `cases` with
         threshold, oracle: of its class; NaN and False when the class has none.
+        kind: of that threshold ("chosen", "held-out", "oracle"); "" when the class has none.
         outcome: an `Outcome`.
         error: how wrong in ranks within its class; see `core.metrics.cases.rank_errors`.
         margin: distance from the threshold; see `core.metrics.cases.margins`.
     """
     judged = cases.copy()
-    names = judged["class_name"].astype(str)
-    judged["threshold"] = [of_class[n].value if n in of_class else np.nan for n in names]
-    judged["oracle"] = [of_class[n].oracle if n in of_class else False for n in names]
+    codes, names = pd.factorize(judged["class_name"].astype(str))
+    known = [of_class.get(str(name)) for name in names]
+    judged["threshold"] = _taken([np.nan if one is None else one.value for one in known], codes)
+    judged["oracle"] = _taken([one is not None and one.oracle for one in known], codes)
+    judged["kind"] = _taken(["" if one is None else one.kind for one in known], codes)
     high = judged["score"] >= judged["threshold"]
     bad = judged["label"] == 1
     judged["outcome"] = np.select(
@@ -87,6 +130,11 @@ def judge(cases: pd.DataFrame, of_class: Mapping[str, Threshold]) -> pd.DataFram
         judged.loc[index, "error"] = measures.rank_errors(*scored)
         judged.loc[index, "margin"] = measures.margins(*scored, mine["threshold"])
     return judged
+
+
+def _taken(of_class: list[Any], codes: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+    """One value a case, from one value a class."""
+    return np.asarray(of_class or [None])[codes]
 
 
 FACTS = ["key", "class_name", "label", "anomaly_type", "specimen", "has_mask", "area_px", "regions"]

@@ -15,15 +15,15 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from core.comparison import compare_runs
+from core.comparison import kept_comparison
 from core.metrics.base import METRICS, NINE, Metric, ordered
 from core.metrics.compare import DifferenceRow
 from core.metrics.conventions import EXACT, Convention
 from core.metrics.verdicts import verdict
 from core.runs import Record, RunDirectory, Status, all_runs
 from core.store import read
-from core.store.connection import version
-from core.store.ingest import refresh
+from core.store.ingest import edition
+from core.thresholds import KIND, parsed
 from core.workspace import Workspace
 from dashboard import casework
 
@@ -35,7 +35,7 @@ BY_SIZE = (
 
 
 class Source(NamedTuple):
-    """The workspace's folder and the version of its store; the key of every cache."""
+    """The workspace's folder and the edition of its store; the key of every cache."""
 
     root: str
     version: int
@@ -53,9 +53,7 @@ def source() -> Source:
 
 @st.cache_data(ttl=0.5, show_spinner=False)
 def _version(root: str) -> int:
-    workspace = Workspace(Path(root))
-    refresh(workspace)
-    return version(workspace)
+    return edition(Workspace(Path(root)))
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
@@ -89,7 +87,7 @@ def paired(source: Source, a: str, b: str) -> pd.DataFrame:
         UsageError, RunError: the runs cannot be compared; says why.
     """
     one, two = (RunDirectory.open(source.workspace, run) for run in (a, b))
-    rows = compare_runs(one, two)
+    rows = kept_comparison(source.workspace, one, two)
     columns = [field.name for field in fields(DifferenceRow)]
     found = pd.DataFrame([asdict(row) for row in rows], columns=columns)
     return found.assign(verdict=[verdict(row) for row in rows])
@@ -105,8 +103,26 @@ def curves(
 
 @st.cache_data(show_spinner=False, max_entries=16)
 def thresholds(source: Source, run_id: str, level: str = "image") -> dict[str, casework.Threshold]:
-    """Threshold of each class of a run: held-out where there is one, else the oracle."""
-    return casework.thresholds(metrics(source, (run_id,)), level)
+    """Threshold of each class of a run: the one people chose, else held-out, else the oracle."""
+    chosen = parsed(entry_lines(source), run_id)
+    return casework.thresholds(metrics(source, (run_id,)), level, chosen)
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def entry_lines(source: Source) -> list[dict[str, Any]]:
+    """Last versions of the thresholds people chose, as `core.thresholds.parsed` reads them."""
+    held = read.entries(source.workspace, KIND)
+    found: list[dict[str, Any]] = []
+    for _, row in held.iterrows():
+        at = row["written_at"]
+        told = {"id": row["id"], "author": row["author"], "at": "" if pd.isna(at) else str(at)}
+        found.append(row["fields"] | told)
+    return found
+
+
+def noticed() -> None:
+    """Look at the workspace anew at the next question, because something was just written."""
+    _version.clear()
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
@@ -184,9 +200,10 @@ def map_of(source: Source, run_id: str, row: int) -> npt.NDArray[np.float16]:
     return np.array(RunDirectory(source.workspace.runs / run_id).maps()[row])
 
 
-@st.cache_data(show_spinner=False, max_entries=16)
+@st.cache_resource(show_spinner=False, max_entries=4)
 def sample_facts(source: Source, fingerprint: str) -> dict[str, dict[str, Any]]:
-    """{key: masks, width, height, split, ...} of the test samples of a data set."""
+    """{key: masks, width, height, split, ...} of the test samples of a data set; not to be changed,
+    as every caller gets the same one."""
     table = read.samples(source.workspace, fingerprint)
     table = table[table["split"] == "test"]
     rows: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
