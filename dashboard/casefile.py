@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from dashboard import findings
-from dashboard.evidence import CaseLook, share_text
+from dashboard import findings, words
+from dashboard.casework import Threshold
 from dashboard.ranking import number
 
 STRIP = 12
-PEAK_TOLERANCE = 1e-3
-"""Relative difference below which the map's peak is the score itself."""
+TOLD_APART = {"setting": "{}", "protocol": "{}", "size": "{} px", "seed": "seed {}"}
+"""What may tell two runs of one method apart, and how a label says it."""
 
 
 class Place(NamedTuple):
@@ -66,45 +66,33 @@ def caption(case: pd.Series, width: int, height: int) -> str:
     return " · ".join(parts)
 
 
-def facts(case: pd.Series, run: str, look: CaseLook, threshold: float | None) -> dict[str, str]:
-    """What one run says about the case, as short label and value."""
-    score = float(case[f"score:{run}"])
-    told = {"score": f"{score:.4g}"}
+def pane_facts(case: pd.Series, run: str, threshold: Threshold | None) -> list[tuple[str, str]]:
+    """What one run says about the whole image, as short name and value."""
+    told = [("image score", f"{float(case[f'score:{run}']):.4g}")]
     if threshold is not None:
-        told["threshold"] = f"{threshold:.4g}"
-    if abs(look.overlap.peak - score) > PEAK_TOLERANCE * abs(score):  # stored maps are float16
-        told["peak"] = f"{look.overlap.peak:.4g}"
-    told["that hot"] = share_text(look.share_hotter)
-    if look.overlap.peak_on_defect is not None:
-        told["peak on flaw"] = "yes" if look.overlap.peak_on_defect else "no"
-    if look.overlap.iou is not None and look.levels:
-        told["IoU"] = f"{look.overlap.iou:.2f}"
+        told.append((threshold.name, f"{threshold.value:.4g}"))
+        margin = number(case[f"margin:{run}"])
+        if margin is not None:
+            side = "above" if margin >= 0 else "below"
+            told.append((f"{side} it by", f"{abs(margin):.2g} normal spreads"))
+    on_flaw = case[f"peak_in_truth:{run}"]
+    if pd.notna(on_flaw):
+        told.append((f"hottest on the {words.current().flaw}", "yes" if on_flaw else "no"))
     return told
-
-
-def region_rows(look: CaseLook, limit: int = 6) -> list[tuple[str, str, str]]:
-    """(area, peak, covered) of the largest true regions, in words."""
-    rows = []
-    for region in look.overlap.regions[:limit]:
-        covered = "–" if region.covered is None else f"{region.covered:.0%}"
-        rows.append((f"{region.area_px} px", f"{region.peak:.4g}", covered))
-    return rows
 
 
 def run_labels(runs: pd.DataFrame, titles: Mapping[str, str]) -> dict[str, str]:
     """{run id: label} that tells runs of one list apart: method, and what differs."""
     labels: dict[str, str] = {}
-    for _, row in runs.iterrows():
-        same = runs[runs["method"] == row["method"]]
-        parts = [titles.get(str(row["method"]), str(row["method"]))]
-        for name in ("setting", "protocol"):
-            if same[name].nunique() > 1:
-                parts.append(str(row[name]))
-        if same["size"].nunique() > 1:
-            parts.append(f"{row['size']} px")
-        if same["seed"].nunique() > 1:
-            parts.append(f"seed {row['seed']}")
-        labels[str(row["run_id"])] = ", ".join(parts)
+    for method, same in runs.groupby("method", sort=False):
+        title = titles.get(str(method), str(method))
+        several = {name for name in TOLD_APART if same[name].nunique() > 1}
+        columns = [same[name] for name in ("run_id", *TOLD_APART)]
+        for run_id, *values in zip(*columns, strict=True):
+            told = dict(zip(TOLD_APART, values, strict=True))
+            parts = [TOLD_APART[name].format(told[name]) for name in TOLD_APART if name in several]
+            labels[str(run_id)] = ", ".join([title, *parts])
+    labels = {str(run_id): labels[str(run_id)] for run_id in runs["run_id"]}
     said = list(labels.values())
     for run, label in list(labels.items()):
         if said.count(label) > 1:

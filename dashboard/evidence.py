@@ -1,6 +1,7 @@
 """The pictures behind a case: photograph, truth, heat map, and the levels they are read at.
 
 A file's key comes from the store, never from the address bar; the photograph keeps its own aspect.
+A file that a browser shows as it is travels as it is; others are made a WebP first.
 """
 
 from __future__ import annotations
@@ -18,24 +19,36 @@ from PIL import Image
 
 from core.data import prepared, thumbnails
 from core.errors import FlawscopeError
-from core.metrics import cases as measures
 from dashboard import results
 from dashboard.gallery import kind
 from dashboard.results import Source
 
 THUMBNAIL_SIDE = 160
 LONGEST = 1024
+AS_IT_IS = 2_500_000
+"""Bytes up to which a file of at most LONGEST px is sent unchanged."""
+ORIENTATION = 0x0112
+"""The EXIF tag that says how a picture is to be turned."""
 LIKELY_ALARM = 1e-3
 """Share of normal pixels at which a heat map without truth is outlined."""
 
 
 class Photo(NamedTuple):
-    """A picture as data URI; `uri` is None when it cannot be shown, and `note` says why."""
+    """A picture as data URI, and as the file's bytes where there is one.
+
+    Both are None when it cannot be shown, and `note` says why.
+    """
 
     uri: str | None
     width: int = 0
     height: int = 0
     note: str = ""
+    data: bytes | None = None
+
+    @property
+    def picture(self) -> str | bytes | None:
+        """What the viewer takes: bytes, else the data URI."""
+        return self.data if self.data is not None else self.uri
 
 
 def photo(source: Source, data_root: str, key: str, size: int, aspect: float) -> Photo:
@@ -46,7 +59,7 @@ def photo(source: Source, data_root: str, key: str, size: int, aspect: float) ->
     """
     path = Path(data_root) / key
     try:
-        return _photo(str(path), path.stat().st_mtime_ns)
+        return _shown(*_photo(str(path), path.stat().st_mtime_ns))
     except OSError:
         gone = f"The data set's folder {data_root} is gone"
         if Path(data_root).is_dir():
@@ -61,13 +74,32 @@ def photo(source: Source, data_root: str, key: str, size: int, aspect: float) ->
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=85)
     note = f"{gone}; this is the {size} px copy the run worked on."
-    return Photo(_uri(buffer.getvalue()), width, height, note)
+    return _shown(buffer.getvalue(), width, height, note)
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
-def _photo(path: str, stamp: int) -> Photo:
-    data, width, height = thumbnails.picture(Path(path), longest=LONGEST)
-    return Photo(_uri(data), width, height)
+def _shown(data: bytes, width: int, height: int, note: str = "") -> Photo:
+    return Photo(_uri(data), width, height, note, data)
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _photo(path: str, stamp: int) -> tuple[bytes, int, int]:
+    file = Path(path)
+    return _unchanged(file) or thumbnails.picture(file, longest=LONGEST)
+
+
+def _unchanged(path: Path) -> tuple[bytes, int, int] | None:
+    """The file itself, its width and height, when a browser shows it just as we would."""
+    if path.stat().st_size > AS_IT_IS:
+        return None
+    try:
+        with Image.open(path) as image:  # reads the header only
+            plain = image.format in ("PNG", "JPEG", "WEBP") and image.mode in ("RGB", "L")
+            upright = image.getexif().get(ORIENTATION, 1) == 1
+            if plain and upright and max(image.size) <= LONGEST and "icc_profile" not in image.info:
+                return path.read_bytes(), image.width, image.height
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        pass  # the decoder proper says what is wrong with it
+    return None
 
 
 def _uri(data: bytes) -> str:
@@ -162,32 +194,24 @@ def scores_are_peaks(cases: pd.DataFrame) -> bool:
     return bool(np.allclose(cases["score"], cases["peak"], rtol=1e-5, atol=1e-8))
 
 
-class CaseLook(NamedTuple):
+class Reading(NamedTuple):
     """What one run says about one case, ready to show."""
 
     run_id: str
     map_HW: npt.NDArray[np.float16]
     tail: list[tuple[float, float]]
     levels: list[Level]
-    overlap: measures.Overlap
-    share_hotter: float | None
 
 
-def look(
-    source: Source, run_id: str, row: int, class_name: str,
-    truth_HW: npt.NDArray[np.bool_] | None,
-) -> CaseLook:  # fmt: skip
-    """Map, levels and facts of one case.
+def reading(source: Source, run_id: str, row: int, class_name: str) -> Reading:
+    """Map and levels of one case.
 
     Raises:
         RunError: the run has no maps.
     """
     map_HW = results.map_of(source, run_id, row)
     at = levels(source, run_id, class_name)
-    points = tail(source, run_id, class_name)
-    facts = measures.overlap(map_HW, truth_HW, at[0].value if at else None)
-    share = measures.share_hotter([x for x, _ in points], [y for _, y in points], facts.peak)
-    return CaseLook(run_id, map_HW, points, at, facts, share)
+    return Reading(run_id, map_HW, tail(source, run_id, class_name), at)
 
 
 def share_text(share: float | None) -> str:

@@ -1,7 +1,8 @@
-"""One case of the Inspect page: verdict, viewer, facts beside it, the strip of cases below.
+"""One case of the Inspect page: verdict, viewer, the strip of cases below.
 
-It is a fragment of its own: going to the next case runs this alone, and everything the next case
-needs is made ready after the present one is on screen.
+It is a fragment of its own: going to the next case runs this alone. The case on screen comes
+first, then the strip; its neighbours are sent ahead when all that is there, so that the browser
+draws the next case before it has asked for it.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import RunError
-from dashboard import casefile, evidence, navigation, results
-from dashboard.boards import Cell
+from dashboard import casefile, evidence, header, navigation, results
 from dashboard.components import cards, grids, viewer
-from dashboard.evidence import CaseLook, Photo
+from dashboard.components.review import review_panel
 from dashboard.results import Source
 
 KEY = "case"
 VIEWER = "viewer"
+FAR = (1, 2, -1)
+"""Which neighbours are sent ahead, the likeliest first."""
 
 
 @st.fragment
@@ -44,32 +46,26 @@ def case_view(
         cards.note("No case here", f"No picture fits these filters ({show}).")
         return
     _go(place.key)
-    case = table.iloc[place.position]
-    _heading(case, labels, place, source)
-    photo, truth_HW, looks = _assemble(source, case, labels)
-    pictures, beside = st.columns([7, 2], gap="small")
-    with pictures:
-        if photo.note:
-            st.caption(photo.note)
-        _viewer(source, case, labels, place, photo, truth_HW, looks)
-        _strip(source, table, labels, place, {"show": show, "class": class_name, "type": kind})
-    with beside:
-        _facts(source, case, labels, looks)
-    if place.next is not None:  # on screen now; make the next one ready
-        _assemble(source, table.iloc[place.position + 1], labels)
+    _heading(table.iloc[place.position], labels, place, source)
+    shown = Shown(source, table, keys, labels)
+    case, panes, notes = shown.at(place.position)
+    for title, note in notes:
+        cards.note(title, note)
+    viewer.viewer(case, panes, key=VIEWER)
+    if not header.presenting():
+        with st.container(border=True, key="card-review"):
+            review_panel(source, runs[0], table.iloc[place.position])
+    _strip(source, table, labels, place, {"show": show, "class": class_name, "type": kind})
+    for slot, far in enumerate(FAR):  # all is on screen now
+        if 0 <= place.position + far < len(keys):
+            near, its_panes, _ = shown.at(place.position + far)
+            viewer.ahead(near, its_panes, key=VIEWER, slot=slot)
 
 
 def _wanted(keys: list[str]) -> str | None:
-    """The case in the address bar, or the neighbour of it that the viewer asks for."""
-    asked = st.query_params.get(KEY)
-    held = st.session_state.get(VIEWER) or {}
-    wish = held.get("go") if hasattr(held, "get") else None
-    if not wish or wish.get("case") != asked:
-        return asked
-    place = casefile.place(keys, asked)
-    if place is None:
-        return asked
-    return (place.next if wish.get("to") == "next" else place.previous) or asked
+    """The case the viewer has gone to, else that in the address bar."""
+    target = viewer.wanted(VIEWER)
+    return target if target in keys else st.query_params.get(KEY)
 
 
 def _go(key: str | None) -> None:
@@ -107,89 +103,72 @@ def _sample(source: Source, case: pd.Series, labels: Mapping[str, str]) -> dict[
     return results.sample_facts(source, mark).get(str(case["key"]), {})
 
 
-def _assemble(
-    source: Source, case: pd.Series, labels: Mapping[str, str]
-) -> tuple[Photo, npt.NDArray[np.bool_] | None, list[CaseLook]]:
-    """Photograph, truth and what every run says; a run without maps is left out."""
-    runs = results.runs(source).set_index("run_id")
-    sizes = {run: int(runs["size"][run]) for run in labels}
-    first = next(iter(labels))
-    root, size = str(runs["data_root"][first]), sizes[first]
-    facts = _sample(source, case, labels)
-    width, height = (float(facts.get(side) or 1) for side in ("width", "height"))
-    photo = evidence.photo(source, root, str(case["key"]), size, width / height)
-    named = facts.get("masks")
-    masks = tuple(map(str, named)) if isinstance(named, list | tuple | np.ndarray) else ()
-    looks = []
-    truth_HW: npt.NDArray[np.bool_] | None = None
-    for run_id in labels:
-        mine = (
-            evidence.truth(root, str(case["key"]), masks, sizes[run_id])
-            if case["has_mask"]
-            else None
-        )
-        truth_HW = mine if truth_HW is None else truth_HW
-        try:
-            row = int(case[f"row:{run_id}"])
-            looks.append(evidence.look(source, run_id, row, str(case["class_name"]), mine))
-        except RunError as error:
-            cards.note("No heat map", str(error))
-    return photo, truth_HW, looks
+class Shown:
+    """The cases of a list as the viewer takes them."""
 
+    def __init__(
+        self, source: Source, table: pd.DataFrame, keys: list[str], labels: Mapping[str, str]
+    ) -> None:
+        self._source, self._table, self._keys, self._labels = source, table, keys, labels
+        self._runs = results.runs(source).set_index("run_id")
 
-def _viewer(
-    source: Source, case: pd.Series, labels: Mapping[str, str], place: casefile.Place,
-    photo: Photo, truth_HW: npt.NDArray[np.bool_] | None, looks: list[CaseLook],
-) -> None:  # fmt: skip
-    """The picture with one pane a run; its wish to go on is read by `_wanted`."""
-    runs = results.runs(source).set_index("run_id")
-    facts = _sample(source, case, labels)
-    width, height = (int(facts.get(side) or 0) for side in ("width", "height"))
-    viewer.viewer(
-        viewer.ViewerCase(
+    def at(
+        self, position: int
+    ) -> tuple[viewer.ViewerCase, list[viewer.Pane], list[tuple[str, str]]]:
+        """Case, one pane a run, and (title, sentence) of what cannot be shown."""
+        case, source, labels = self._table.iloc[position], self._source, self._labels
+        place = casefile.place(self._keys, self._keys[position])
+        assert place is not None
+        facts = _sample(source, case, labels)
+        first = next(iter(labels))
+        root, size = str(self._runs["data_root"][first]), int(self._runs["size"][first])
+        width, height = (int(facts.get(side) or 0) for side in ("width", "height"))
+        photo = evidence.photo(source, root, place.key, size, (width or 1) / (height or 1))
+        notes = [("The picture is not as it was", photo.note)] if photo.note else []
+        panes = []
+        for run_id in labels:
+            try:
+                panes.append(self._pane(case, run_id))
+            except RunError as error:
+                notes.append(("No heat map", str(error)))
+        shown = viewer.ViewerCase(
             id=place.key,
-            picture=photo.uri,
+            picture=photo.picture,
             width=width or photo.width,
             height=height or photo.height,
-            truth_HW=truth_HW,
+            truth_HW=self._truth(case, facts, root, size),
             normal=bool(case["label"] == 0),
             caption=casefile.caption(case, width, height),
             previous=place.previous,
             next=place.next,
-        ),
-        [
-            viewer.Pane(
-                id=look.run_id,
-                label=labels[look.run_id],
-                method=str(runs.loc[look.run_id, "method"]),
-                map_HW=look.map_HW,
-                tail=look.tail,
-                thresholds=[(level.name, level.value) for level in look.levels],
-                note=casefile.short_score(case, look.run_id),
-            )
-            for look in looks
-        ],
-        key=VIEWER,
-    )
+        )
+        return shown, panes, notes
 
+    def _pane(self, case: pd.Series, run_id: str) -> viewer.Pane:
+        source, row = self._source, int(case[f"row:{run_id}"])
+        name = str(case["class_name"])
+        told = evidence.reading(source, run_id, row, name)
+        return viewer.Pane(
+            id=run_id,
+            label=self._labels[run_id],
+            method=str(self._runs.loc[run_id, "method"]),
+            map_HW=told.map_HW,
+            tail=told.tail,
+            thresholds=[(level.name, level.value) for level in told.levels],
+            note=casefile.short_score(case, run_id),
+            facts=casefile.pane_facts(case, run_id, results.thresholds(source, run_id).get(name)),
+            source=f"{source.root} {run_id} {row}",
+        )
 
-def _facts(
-    source: Source, case: pd.Series, labels: Mapping[str, str], looks: list[CaseLook]
-) -> None:
-    """What each run says, and the true regions."""
-    for look in looks:
-        threshold = results.thresholds(source, look.run_id).get(str(case["class_name"]))
-        told = casefile.facts(case, look.run_id, look, threshold.value if threshold else None)
-        with st.container(border=True, key=f"facts-{look.run_id}"):
-            grids.show(
-                f"<b>{escape(labels[look.run_id])}</b>", grids.facts_html(told),
-                f'<span class="us-line">{escape(threshold.name)}</span>' if threshold else "",
-            )  # fmt: skip
-            rows = casefile.region_rows(look)
-            if rows:
-                cells = [[Cell(text) for text in row] for row in rows]
-                table = grids.plain_html(["Region", "Peak", "Covered"], cells)
-                grids.show(f'<div class="us-small us-bare">{table}</div>')
+    @staticmethod
+    def _truth(
+        case: pd.Series, facts: Mapping[str, Any], root: str, size: int
+    ) -> npt.NDArray[np.bool_] | None:
+        if not case["has_mask"]:
+            return None
+        named = facts.get("masks")
+        masks = tuple(map(str, named)) if isinstance(named, list | tuple | np.ndarray) else ()
+        return evidence.truth(root, str(case["key"]), masks, size)
 
 
 def _strip(

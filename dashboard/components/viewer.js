@@ -1,15 +1,16 @@
-// The viewer itself: one per mount. `component(...)` is called anew with every case.
+// The viewer itself: one per mount. `component(...)` is called anew with every message.
 
 const LIVES = new WeakMap();     // what a mount keeps across cases
 const STORE = "flawscope-viewer";
+const REGIONS = ["outline", "fill", "both", "none"];
+const WHOLE = { scale: 1, cx: 0.5, cy: 0.5 };
 
 function remembered() {
-  try { return JSON.parse(sessionStorage.getItem(STORE)) || {}; } catch { return {}; }
+  try { return JSON.parse(localStorage.getItem(STORE)) || {}; } catch { return {}; }
 }
 
-function remember(state) {
-  const { opacity, scale, mode, truth } = state;
-  try { sessionStorage.setItem(STORE, JSON.stringify({ opacity, scale, mode, truth })); } catch { /* private window */ }
+function remember({ opacity, scale, heat, regions, truth, map }) {
+  try { localStorage.setItem(STORE, JSON.stringify({ opacity, scale, heat, regions, truth, map })); } catch { /* private window */ }
 }
 
 class Viewer {
@@ -17,54 +18,77 @@ class Viewer {
     this.root = root;
     this.find = (selector) => root.querySelector(selector);
     this.state = {
-      opacity: 72, scale: "calibrated", mode: "heat", truth: false, ...remembered(),
-      blink: false, cursor: null, view: { scale: 1, cx: 0.5, cy: 0.5 },
+      opacity: 72, scale: "calibrated", heat: true, regions: "outline", truth: false, map: null, ...remembered(),
+      blink: false, cursor: null, view: WHOLE, focus: null,
       level: null, position: null,   // named threshold, or a slider position set by hand
     };
     this.generation = 0;
     this.panes = [];
     this.frame = 0;
+    this.passed = new Set();         // cases gone past whose answers are still on their way
     wire(this);
   }
 
-  // -- a new case ---------------------------------------------------------------------------
-  async load(data, send) {
+  // -- a message, a case --------------------------------------------------------------------
+  async receive(message, send) {
     this.send = send;
-    if (this.shown === data) return;
+    if (this.message === message) return;
+    this.message = message;
+    const data = unpack(message);
+    if (data.id !== this.target && this.passed.has(data.id)) { this.late = data; return; }
+    this.settle();
+    await this.show(data);
+  }
+
+  settle() {                     // the server has caught up, or is no longer waited for
+    clearTimeout(this.patience);
+    this.passed.clear();
+    this.target = this.late = null;
+    this.waiting = false;
+  }
+
+  async show(data) {
+    if (this.data?.digest === data.digest) return;
+    if (!complete(data)) {         // it went by, or was dropped to make room: ask once more
+      if (this.asked !== data.digest) { this.asked = data.digest; this.send("need", { case: data.id, at: Date.now() }); }
+      return;
+    }
+    this.asked = null;
     const fresh = ++this.generation, arrived = performance.now();
-    const image = data.picture ? bitmap(data.picture).catch(() => null) : null;
     const [picture, mask, ...maps] = await Promise.all([
-      image, data.truth ? loadMask(data.truth) : null, ...data.panes.map((pane) => loadMap(pane.map)),
+      data.picture ? blob(data.picture) : null, data.truth ? blob(data.truth) : null, ...data.panes.map((pane) => blob(pane.map)),
     ]);
     if (fresh !== this.generation) return;           // a later case overtook this one
-    const aspect = data.width && data.height ? data.width / data.height
-      : picture ? picture.width / picture.height : maps[0] ? maps[0].w / maps[0].h : 1;
-    const changed = this.data?.id !== data.id;
-    this.shown = data;
+    const changed = this.data?.id !== data.id, decoded = performance.now();
+    const pictured = !changed && this.picture === picture;
     this.data = data;
-    this.waiting = false;
     this.picture = picture;
-    this.aspect = aspect;
     this.mask = mask;
-    this.truthLine = null;       // made when it is first asked for
-    const sizes = new Map();     // truth at the size of each map, made once a size
+    this.aspect = data.width && data.height ? data.width / data.height
+      : picture ? picture.width / picture.height : maps[0] ? maps[0].w / maps[0].h : 1;
+    this.words = { [FOUND]: data.words.found, [ALARM]: data.words.alarm, [MISSED]: data.words.missed, [ABOVE]: "above the threshold" };
+    if (!pictured) this.shared = { name: `${data.key} ${data.id} ${data.picture}` };
+    const before = this.panes;
     this.panes = data.panes.map((pane, i) => {
-      const map = maps[i], size = `${map.w}x${map.h}`;
-      if (!sizes.has(size)) {
-        sizes.set(size, mask ? fitted(mask, map.w, map.h) : data.normal ? new Uint8Array(map.w * map.h) : null);
-      }
-      const truth = sizes.get(size);
-      return { ...pane, ...map, truth, cal: calibration(pane.tail, map.values) };
+      const map = maps[i] ?? { w: 1, h: 1, codes: new Uint16Array(1), low: 0, high: 0 };
+      const truth = mask ? truthAt(mask, map.w, map.h) : data.normal ? truthOf(new Uint8Array(map.w * map.h), map.w, map.h) : null;
+      const old = !changed && before.find((one) => one.id === pane.id && one.map === map && one.truth?.on === truth?.on);
+      return { ...(old || {}), ...pane, map, truth, cal: calibration(pane.tail, VALUE[map.low], VALUE[map.high]) };
     });
-    if (changed) this.state.blink = false;
-    this.build();
-    this.levels();
-    this.heat();
+    if (changed) Object.assign(this.state, { blink: false, focus: null });
+    this.root.classList.toggle("presenting", data.present);
+    buildPanes(this);
+    showLevels(this);
+    showMarks(this);
+    this.paint();
     this.classes();
-    this.draw();
-    this.say(data.caption || "");
-    this.root.dataset.case = data.id;
-    this.root.dataset.ready = (performance.now() - arrived).toFixed(0);
+    this.resize();
+    this.find(".live").textContent = data.caption || "";
+    requestAnimationFrame(() => {
+      this.root.dataset.case = data.id;
+      this.root.dataset.decode = (decoded - arrived).toFixed(0);
+      this.root.dataset.ready = (performance.now() - arrived).toFixed(0);
+    });
   }
 
   dark() {
@@ -75,14 +99,18 @@ class Viewer {
   }
 
   get colours() { return this.data.colours[this.dark() ? "dark" : "light"]; }
-  get stops() { return this.data.heat; }
-  get truth() { return this.panes.some((pane) => pane.truth); }
+  get stops() { return this.data.heat[this.state.map]; }
+  get filled() { return this.state.regions === "fill" || this.state.regions === "both"; }
   get calibrated() { return this.state.scale === "calibrated" && this.panes.some((pane) => pane.cal.xs); }
+  get kinds() {                  // what regions there can be
+    return this.panes.some((pane) => pane.truth) ? [FOUND, ALARM, MISSED] : this.panes.length ? [ABOVE] : [];
+  }
+
+  several(truth) { return truth ? [this.words[ALARM], this.data.words.alarms] : ["place", "places"]; }
 
   // -- what follows from the settings -------------------------------------------------------
-  heat() {
+  paint() {
     for (const pane of this.panes) paintHeat(pane, this.stops, this.state.scale === "calibrated");
-    this.legend();
   }
 
   threshold(pane) {
@@ -92,134 +120,58 @@ class Viewer {
   }
 
   classes() {
+    const { colours, filled } = this;
     for (const pane of this.panes) {
       pane.threshold = this.threshold(pane);
-      paintClasses(pane, pane.truth, pane.threshold, this.colours);
+      paintClasses(pane, colours, filled);
     }
-    this.tell();
-  }
-
-  levels() {                     // the named thresholds of these panes
-    const names = [...new Set(this.panes.flatMap((pane) => pane.thresholds.map(([name]) => name)))];
-    if (!names.includes(this.state.level)) this.state.level = names[0] ?? null;
-    const select = this.find("select");
-    select.replaceChildren(...names.map((name) => new Option(name, name)), new Option("set by hand", ""));
-    select.hidden = this.panes.length === 0;
-  }
-
-  // -- the page -----------------------------------------------------------------------------
-  build() {
-    const panes = [{ label: "Picture", note: this.data.picture ? "" : "cannot be shown" }, ...this.panes];
-    const holder = this.find(".panes");
-    const same = holder.children.length === panes.length;
-    if (!same) {
-      holder.replaceChildren(...panes.map(() => {
-        const figure = document.createElement("figure");
-        figure.className = "pane";
-        figure.innerHTML = '<figcaption><span class="dot"></span><b></b><span class="note"></span></figcaption>'
-          + '<canvas role="img"></canvas><div class="told"></div>';
-        watchCanvas(this, figure.querySelector("canvas"));
-        return figure;
-      }));
-    }
-    panes.forEach((pane, i) => {
-      const figure = holder.children[i], dot = figure.querySelector(".dot");
-      figure.querySelector("b").textContent = pane.label;
-      figure.querySelector(".note").textContent = pane.note;
-      dot.style.background = pane.colour || "none";
-      dot.hidden = !pane.colour;
-      dot.style.display = pane.colour ? "" : "none";
-      figure.querySelector("canvas").ariaLabel = i
-        ? `Heat map of ${pane.label} over the picture. ${pane.note}` : `Picture ${this.data.caption}`;
-    });
-    this.marks();
-    this.resize();
-  }
-
-  marks() {
-    const line = (k) => `<svg width="26" height="8" aria-hidden="true"><line x1="1" y1="4" x2="25" y2="4" stroke-width="2.5"
-      stroke="${k === ABOVE ? "currentColor" : classColour(k, this.colours)}" stroke-dasharray="${DASH[k].join(" ")}"/></svg>`;
-    this.find(".marks").innerHTML = (this.truth ? [FOUND, ALARM, MISSED] : this.panes.length ? [ABOVE] : [])
-      .map((k) => `<span>${line(k)}${WORDS[k]}</span>`).join("");
+    showSettings(this);
+    if (this.listing) return;
+    this.listing = setTimeout(() => {            // the list follows ten times a second, not every frame
+      this.listing = 0;
+      if (this.data) showSide(this);
+    }, 100);
   }
 
   resize() {
     if (!this.data) return;
-    const width = this.root.clientWidth || 800, n = this.panes.length + 1;
-    const columns = width < 560 ? 1 : n <= 3 ? n : width >= 1180 ? n : 2;
-    this.root.classList.toggle("narrow", width < 560);
+    this.root.classList.toggle("narrow", this.root.clientWidth < 560);
+    this.root.classList.toggle("wide", this.root.clientWidth >= 900);
+    const width = this.find(".main").clientWidth || 800, n = this.panes.length + 1;
+    const columns = width < 520 ? 1 : n <= 3 ? n : width >= 1180 ? n : 2, full = document.fullscreenElement === this.root;
     this.root.style.setProperty("--columns", columns);
-    const ratio = devicePixelRatio || 1, full = document.fullscreenElement === this.root;
     const most = (full ? 0.78 : 0.66) * innerHeight / (full && columns < n ? 2 : 1);
     for (const canvas of this.root.querySelectorAll(".pane canvas")) {
       const wide = canvas.parentElement.clientWidth, high = Math.round(Math.min(wide / this.aspect, Math.max(220, most)));
+      const ratio = this.ratio;
       canvas.style.height = `${high}px`;
-      canvas.width = Math.round(wide * ratio);
-      canvas.height = Math.round(high * ratio);
+      if (canvas.width !== Math.round(wide * ratio)) canvas.width = Math.round(wide * ratio);
+      if (canvas.height !== Math.round(high * ratio)) canvas.height = Math.round(high * ratio);
     }
-    this.legend();
+    this.find(".side").style.maxHeight = this.root.classList.contains("wide") ? `${Math.max(this.find(".main").offsetHeight, 0.6 * innerHeight)}px` : "";
+    showLegend(this);
     this.draw();
   }
+
+  get ratio() { return (devicePixelRatio || 1) * (this.root.currentCSSZoom || 1); }
 
   draw() {
     if (this.frame) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
       if (!this.data) return;
-      const ratio = devicePixelRatio || 1, scene = this.scene();
-      this.root.querySelectorAll(".pane canvas").forEach((canvas, i) => {
-        drawPane(canvas, scene, i ? this.panes[i - 1] : null, ratio);
-      });
+      const scene = this.scene(), began = performance.now();
+      this.root.querySelectorAll(".pane canvas").forEach((canvas, i) => drawPane(canvas, scene, i ? this.panes[i - 1] : null, this.ratio));
       this.root.classList.toggle("zoomed", this.state.view.scale > 1);
+      this.find('[data-do="reset"]').hidden = this.state.view.scale === 1;
+      this.root.dataset.drawn = (performance.now() - began).toFixed(1);
     });
   }
 
   scene() {
-    const { picture, aspect, mask, state } = this;
-    if (mask && state.truth) this.truthLine ??= truthPath(mask);
-    const { truthLine } = this;
-    return { picture, aspect, mask, truthLine, state, colours: this.colours };
-  }
-
-  legend() {
-    const canvas = this.find(".legend"), width = Math.max(60, canvas.clientWidth || 300);
-    canvas.width = width;
-    const context = canvas.getContext("2d"), ends = this.find(".legend-ends");
-    drawLegend(context, 0, 0, width, 9, this.stops, this.calibrated);
-    const one = this.panes[0]?.cal;
-    const names = this.calibrated ? ["1 in 20", "1 in 1,000", "1 in 100,000"]
-      : this.panes.length === 1 ? [digits(one.low), digits((one.low + one.high) / 2), digits(one.high)] : ["low", "", "high"];
-    ends.replaceChildren(...names.map((name) => Object.assign(document.createElement("span"), { textContent: name })));
-    this.legendWords = this.calibrated ? "1 in 20 … 1 in 100,000 normal pixels this hot or hotter"
-      : this.panes.some((pane) => pane.cal.xs) ? "raw score, the same scale for every picture of the class"
-      : "raw score, the scale of this picture alone: no normal pixels are known to compare with";
-    this.find(".legend-words").textContent = this.calibrated ? "normal pixels this hot or hotter" : this.legendWords;
-  }
-
-  tell() {                       // sliders, switches and numbers say what is set
-    const { state, panes } = this, first = panes[0];
-    const position = state.position ?? (first ? positionOf(first.cal, first.threshold) : 0);
-    this.find("#threshold").value = Math.round(position * 1000);
-    this.find("#threshold").disabled = !first;
-    this.find("#opacity").value = state.opacity;
-    this.find("output.opacity").textContent = `${state.opacity} %`;
-    this.find("select").value = state.position === null ? state.level ?? "" : "";
-    const at = !first ? "" : panes.length === 1 || state.position === null || !first.cal.xs
-      ? digits(first.threshold) : oneIn(shareAt(first.cal, first.threshold));
-    this.find("output.at").textContent = panes.length > 1 && state.position === null ? "each its own" : at;
-    this.find("#threshold").ariaValueText = first ? `${digits(first.threshold)}, ${oneIn(shareAt(first.cal, first.threshold))}` : "";
-    const known = first?.cal.xs;
-    this.find(".ends-low").textContent = known ? "1 in 2 normal pixels" : first ? digits(first.cal.low) : "";
-    this.find(".ends-high").textContent = known ? "beyond every normal pixel" : first ? digits(first.cal.high) : "";
-    for (const button of this.root.querySelectorAll("button")) {
-      const { do: what, value } = button.dataset;
-      const on = { mode: state.mode === value, scale: state.scale === value, truth: state.truth, blink: state.blink }[what];
-      if (on !== undefined) button.setAttribute("aria-pressed", String(on));
-      if (what === "truth") button.disabled = !this.mask;
-      if (what === "previous" || what === "next") button.disabled = !this.data[what];
-      if (what === "reset") button.disabled = state.view.scale === 1;
-    }
-    this.readout();
+    const { picture, aspect, mask, state, shared } = this;
+    if (mask && state.truth) mask.line ??= maskLines(mask);
+    return { picture, aspect, mask, truthLine: mask?.line, state, shared, colours: this.colours };
   }
 
   toldOf(pane) {
@@ -228,32 +180,13 @@ class Viewer {
     return `threshold ${digits(pane.threshold)}${rest}`;
   }
 
-  readout() {
-    const told = this.root.querySelectorAll(".told"), at = this.state.cursor;
-    told.forEach((element, i) => {
-      const pane = this.panes[i - 1];
-      if (!pane) {
-        const sample = at && this.data.width ? `x ${Math.floor(at.x * this.data.width)}, y ${Math.floor(at.y * this.data.height)}` : "";
-        element.textContent = sample || (this.data.width ? `${this.data.width} × ${this.data.height} px` : "");
-        return;
-      }
-      if (!at) { element.textContent = this.toldOf(pane); return; }
-      const x = clamp(Math.floor(at.x * pane.w), 0, pane.w - 1), y = clamp(Math.floor(at.y * pane.h), 0, pane.h - 1);
-      const v = pane.values[y * pane.w + x], share = shareAt(pane.cal, v), strong = document.createElement("strong");
-      strong.textContent = `score ${digits(v)}`;
-      const words = share === null ? "" : share === 0 ? " · hotter than every normal pixel seen" : ` · ${oneIn(share)} this hot or hotter`;
-      element.replaceChildren(strong, words);
-    });
-  }
-
-  say(text) { this.find(".live").textContent = text; }
-
   // -- what a person does -------------------------------------------------------------------
   set(position) {                // one threshold for all panes, as a slider position
     this.state.position = clamp(position, 0, 1);
     if (this.settling) return;
     this.settling = requestAnimationFrame(() => {    // at most once a frame
       this.settling = 0;
+      if (!this.data) return;
       this.classes();
       this.draw();
     });
@@ -263,50 +196,52 @@ class Viewer {
     const { state } = this;
     if (!this.data) return;
     if (what === "next" || what === "previous") return this.go(what);
-    if (what === "mode") state.mode = value;
-    else if (what === "scale") { state.scale = value; this.heat(); }
+    if (what !== "more") openMenu(this, false);
+    if (what === "more") return openMenu(this, this.find(".menu").hidden);
+    if (what === "help") return openHelp(this, this.find(".help").hidden);
+    if (what === "heat") state.heat = !state.heat;
+    else if (what === "regions") state.regions = value ?? REGIONS[(REGIONS.indexOf(state.regions) + 1) % REGIONS.length];
+    else if (what === "map" || what === "scale") { state[what] = value; this.paint(); showLegend(this); }
     else if (what === "truth") { if (this.mask) state.truth = !state.truth; }
     else if (what === "blink") state.blink = !state.blink;
-    else if (what === "reset") state.view = { scale: 1, cx: 0.5, cy: 0.5 };
+    else if (what === "reset") Object.assign(state, { view: WHOLE, focus: null });
     else if (what === "full") document.fullscreenElement ? document.exitFullscreen() : this.root.requestFullscreen?.();
-    else if (what === "save") this.save();
+    else if (what === "save") savePicture(this);
     remember(state);
-    this.tell();
+    if (what === "regions") this.classes(); else showSettings(this);
     this.draw();
   }
 
+  // A case that was sent ahead is drawn at once; the server hears of it afterwards, so that the
+  // address and what stands around the viewer follow.
   go(to) {
-    if (!this.data[to] || this.waiting) return;
-    this.waiting = true;
-    setTimeout(() => { this.waiting = false; }, 4000);
-    this.send({ to, case: this.data.id });
+    const { id, key } = this.data, target = this.data.goes[to], next = target && kept(key, target);
+    if (!target || this.waiting) return;
+    const wish = () => this.send("go", { to, case: id, target, at: Date.now(), held: [...SHELF.blobs.keys()].slice(-80) });
+    this.passed.add(id);
+    this.target = target;
+    clearTimeout(this.patience);
+    this.patience = setTimeout(() => { const { late } = this; this.settle(); if (late) this.show(late); }, 6000);
+    if (next && complete(next)) this.show(next).then(() => requestAnimationFrame(() => setTimeout(wish)));
+    else { this.waiting = true; wish(); }
   }
 
   look(scale, cx, cy) {          // the same part of the picture in every pane
     const half = 0.5 / scale;
     this.state.view = { scale, cx: clamp(cx, half, 1 - half), cy: clamp(cy, half, 1 - half) };
-    this.find('[data-do="reset"]').disabled = scale === 1;
     this.draw();
   }
 
-  async save() {
-    const scene = { ...this.scene(), stops: this.stops, caption: this.data.caption || this.data.id, truth: this.truth,
-      legendWords: this.legendWords, dark: this.dark(), font: getComputedStyle(this.root).fontFamily };
-    const all = [[null, "Picture", ""], ...this.panes.map((pane) => [pane, [pane.label, pane.note].filter(Boolean).join(" · "), this.toldOf(pane)])];
-    const blob = await composed(scene, all).convertToBlob({ type: "image/png" });
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = `${this.data.id.replace(/[^\w.-]+/g, "_").slice(-80)}.png`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  focus(pane, { x0, y0, x1, y1 }) {          // all panes look at one region; again: the whole picture
+    const { w, h } = pane.map, at = { x0: x0 / w, y0: y0 / h, x1: x1 / w, y1: y1 / h };
+    if (JSON.stringify(at) === JSON.stringify(this.state.focus)) return this.act("reset");
+    this.state.focus = at;
+    this.look(clamp(0.35 / Math.max(at.x1 - at.x0, at.y1 - at.y0), 1, 12), (at.x0 + at.x1) / 2, (at.y0 + at.y1) / 2);
   }
 
   close() {
-    document.removeEventListener("keydown", this.onKey);
-    document.removeEventListener("fullscreenchange", this.onFull);
-    this.scheme.removeEventListener("change", this.onScheme);
-    this.observer.disconnect();
-    if (active === this) active = null;
+    clearTimeout(this.patience);
+    unwire(this);
   }
 }
 
@@ -317,9 +252,9 @@ export default function component({ data, parentElement, setTriggerValue }) {
     life = new Viewer(root);
     LIVES.set(root, life);
   }
-  life.load(data, (wish) => setTriggerValue("go", wish)).catch((problem) => {
+  life.receive(data, setTriggerValue).catch((problem) => {
     console.error(problem);
-    life.say("This case could not be drawn.");
+    life.find(".live").textContent = "This case could not be drawn.";
   });
   return () => { if (!root.isConnected) { life.close(); LIVES.delete(root); } };
 }

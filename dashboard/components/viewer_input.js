@@ -2,8 +2,12 @@
 
 let active = null;               // the viewer that the keyboard means
 
+const KEYS = {
+  ArrowLeft: "previous", ArrowRight: "next", t: "truth", f: "full", h: "heat", o: "regions", " ": "blink", 0: "reset", "?": "help",
+};
+
 function wire(viewer) {          // sliders, buttons, keyboard, size, theme
-  const threshold = viewer.find("#threshold"), opacity = viewer.find("#opacity"), select = viewer.find("select");
+  const threshold = viewer.find("#threshold"), opacity = viewer.find("#opacity"), level = viewer.find(".level");
   threshold.oninput = () => viewer.set(threshold.valueAsNumber / 1000);
   opacity.oninput = () => {
     viewer.state.opacity = opacity.valueAsNumber;
@@ -11,13 +15,18 @@ function wire(viewer) {          // sliders, buttons, keyboard, size, theme
     remember(viewer.state);
     viewer.draw();
   };
-  select.onchange = () => {
-    if (select.value === "") viewer.set(threshold.valueAsNumber / 1000);
-    else { viewer.state.position = null; viewer.state.level = select.value; viewer.classes(); viewer.draw(); }
+  level.onchange = () => {
+    if (level.value === "") return viewer.set(threshold.valueAsNumber / 1000);
+    viewer.state.position = null;
+    viewer.state.level = level.value;
+    viewer.classes();
+    viewer.draw();
   };
+  for (const name of ["map", "scale"]) viewer.find(`select.${name}`).onchange = (event) => viewer.act(name, event.target.value);
   viewer.root.addEventListener("click", (event) => {
-    const button = event.target.closest("button");
+    const button = event.target.closest("button[data-do]");
     if (button) viewer.act(button.dataset.do, button.dataset.value);
+    else if (!event.target.closest(".menu, .help")) openMenu(viewer, false);
   });
   const mine = () => { active = viewer; };
   viewer.root.addEventListener("pointerenter", mine);
@@ -30,9 +39,28 @@ function wire(viewer) {          // sliders, buttons, keyboard, size, theme
   viewer.observer.observe(viewer.root);
   // The theme may change while the page is open; its colours are read when drawing.
   viewer.scheme = matchMedia("(prefers-color-scheme: dark)");
-  viewer.onScheme = () => setTimeout(() => { if (viewer.data) { viewer.classes(); viewer.marks(); viewer.draw(); } }, 300);
+  viewer.onScheme = () => setTimeout(() => { if (viewer.data) { showMarks(viewer); viewer.classes(); viewer.draw(); } }, 300);
   viewer.scheme.addEventListener("change", viewer.onScheme);
   active ??= viewer;
+}
+
+function unwire(viewer) {
+  document.removeEventListener("keydown", viewer.onKey);
+  document.removeEventListener("fullscreenchange", viewer.onFull);
+  viewer.scheme.removeEventListener("change", viewer.onScheme);
+  viewer.observer.disconnect();
+  if (active === viewer) active = null;
+}
+
+function openMenu(viewer, open) {
+  viewer.find(".menu").hidden = !open;
+  viewer.find('[data-do="more"]').ariaExpanded = String(open);
+}
+
+function openHelp(viewer, open) {
+  const help = viewer.find(".help");
+  help.hidden = !open;
+  if (open) help.querySelector("button").focus(); else viewer.root.focus({ preventScroll: true });
 }
 
 function onKey(viewer, event) {
@@ -40,19 +68,23 @@ function onKey(viewer, event) {
   if (!active?.root.isConnected) active = viewer;
   if (active !== viewer || event.ctrlKey || event.metaKey || event.altKey || !viewer.data) return;
   const target = event.composedPath()[0];
-  const typing = target instanceof Element && target.closest("input:not([type=range]), textarea, select, [contenteditable], [role=combobox], [role=listbox], [role=dialog]");
-  if (typing) return;
+  if (event.key === "Escape") {
+    if (!viewer.find(".help").hidden) openHelp(viewer, false);
+    return openMenu(viewer, false);
+  }
+  const typing = target instanceof Element && target.closest("input:not([type=range]), textarea, select, [contenteditable], [role=combobox], [role=listbox]");
+  const elsewhere = target instanceof Element && !viewer.root.contains(target) && target.closest("[role=dialog]");
+  if (typing || elsewhere) return;
   const onSlider = target instanceof Element && target.matches("input[type=range], [role=slider]");
   const onButton = target instanceof Element && target.closest("button, a, summary, [role=button], [role=radio], [role=tab]");
-  const named = { ArrowLeft: "previous", ArrowRight: "next", t: "truth", T: "truth", f: "full", F: "full", " ": "blink", 0: "reset" }[event.key];
+  const named = KEYS[event.key] ?? KEYS[event.key.toLowerCase()];
   if ((named === "previous" || named === "next") && (onSlider || (onButton && !viewer.root.contains(onButton)))) return;
   if (named === "blink" && onButton) return;
   if (event.repeat && !["previous", "next"].includes(named) && named) return event.preventDefault();
   if (named) viewer.act(named);
-  else if ("+=-_".includes(event.key) && event.key) {
-    const slider = viewer.find("#threshold");
-    viewer.set((slider.valueAsNumber + ("+=".includes(event.key) ? 5 : -5)) / 1000);
-    slider.value = Math.round(viewer.state.position * 1000);
+  else if ("+=-_".includes(event.key)) {
+    const slider = viewer.find("#threshold"), now = viewer.state.position ?? slider.valueAsNumber / 1000;
+    viewer.set(now + ("+=".includes(event.key) ? 0.005 : -0.005));
   } else return;
   event.preventDefault();
 }
@@ -68,6 +100,17 @@ function watchCanvas(viewer, canvas) {   // wheel, drag, pinch and hover of one 
     const { view } = viewer.state, at = place(event);
     const scale = clamp(view.scale * factor, 1, 40), grown = scale / view.scale;
     viewer.look(scale, at.x - (at.x - view.cx) / grown, at.y - (at.y - view.cy) / grown);
+  };
+  const point = (at) => {        // the cross of every pane, and the numbers under it; no canvas is redrawn
+    viewer.state.cursor = at;
+    viewer.root.querySelectorAll(".stage").forEach((stage) => {
+      const cross = stage.querySelector(".cross"), own = stage.firstElementChild;
+      cross.hidden = !at;
+      if (!at) return;
+      const box = placed(viewer.state.view, own.clientWidth, own.clientHeight, viewer.aspect);
+      cross.style.transform = `translate(${box.x + at.x * box.width}px, ${box.y + at.y * box.height}px)`;
+    });
+    showReadout(viewer);
   };
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();
@@ -90,16 +133,12 @@ function watchCanvas(viewer, canvas) {   // wheel, drag, pinch and hover of one 
     }
     if (before) held.set(event.pointerId, event);
     const at = place(event), within = at.x >= 0 && at.x < 1 && at.y >= 0 && at.y < 1;
-    viewer.state.cursor = within ? { x: at.x, y: at.y } : null;
-    viewer.readout();
-    viewer.draw();
+    point(within ? { x: at.x, y: at.y } : null);
   });
   const release = (event) => held.delete(event.pointerId);
   for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, release);
   canvas.addEventListener("pointerleave", (event) => {
     if (!canvas.hasPointerCapture(event.pointerId)) release(event);
-    viewer.state.cursor = null;
-    viewer.readout();
-    viewer.draw();
+    point(null);
   });
 }

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from core.metrics.cases import overlap
 from dashboard import boards, casefile, evidence, ranking
-from dashboard.evidence import CaseLook, Level
 
 
 def runs(rows: list[dict[str, object]]) -> pd.DataFrame:
@@ -95,17 +93,19 @@ def test_maps_made_elsewhere_carry_a_chip_and_no_speed() -> None:
     assert board(low=0.7).chips == ()
 
 
-def test_the_leader_says_whose_interval_it_overlaps() -> None:
+def test_ranks_letters_and_neighbours_by_intervals() -> None:
     entries = pd.DataFrame({"entry": ["a", "b", "c"], "label": ["A", "B", "C"]})
     values = pd.DataFrame(
         {
             "entry": ["a", "b", "c"], "class_name": "mean", "metric": "mad",
-            "value": [0.8, 0.78, 0.5], "low": [0.77, 0.75, 0.4], "high": [0.83, 0.81, 0.6],
+            "value": [0.78, 0.8, 0.5], "low": [0.75, 0.77, 0.4], "high": [0.81, 0.83, 0.6],
         }
     )  # fmt: skip
-    assert boards.lead_chips(entries, values, "mad") == {"a": ("interval overlaps B",)}
     ordered = ranking.ordered(entries, values, "mad")
+    assert list(ordered["entry"]) == ["b", "a", "c"]
     assert [ranking.rank_text(rank) for rank in ordered["rank"]] == ["1 to 2", "1 to 2", "3"]
+    assert list(ordered["letters"]) == ["a", "a", "b"]
+    assert list(ordered["level_with"]) == [("a",), ("b",), ()]
 
 
 class TestPlace:
@@ -138,20 +138,6 @@ def test_badge_is_bad_when_any_run_is_wrong() -> None:
         "Missed by RD, found by PatchCore", "bad",
     )  # fmt: skip
     assert casefile.badge({"RD": "passed"}) == ("Passed by RD", "quiet")
-
-
-def test_facts_in_words() -> None:
-    map_HW = np.zeros((4, 4), np.float16)
-    map_HW[1, 1] = 5
-    truth = np.zeros((4, 4), bool)
-    truth[1, 1:3] = True
-    look = CaseLook("r", map_HW, [], [Level("l", 4.0)], overlap(map_HW, truth, 4.0), 0.001)
-    case = pd.Series({"score:r": 5.0})
-    told = casefile.facts(case, "r", look, 6.0)
-    assert told["peak on flaw"] == "yes"
-    assert told["IoU"] == "0.50"  # 1 pixel of 2
-    assert told["that hot"] == "1 in 1,000 normals"
-    assert casefile.region_rows(look) == [("2 px", "5", "50%")]
 
 
 def test_shares_as_people_say_them() -> None:
