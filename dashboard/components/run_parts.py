@@ -17,10 +17,11 @@ from core.config import external_name
 from core.console import duration
 from core.metrics.conventions import HELP, TITLES, Convention
 from core.types import MEAN
-from dashboard import boards, casefile, charts, counting, queries, results
+from dashboard import boards, casefile, charts, counting, navigation, queries, results
 from dashboard.boards import Cell
 from dashboard.components import cards, grids
 from dashboard.components.empty import empty
+from dashboard.components.measure_help import measure_help
 from dashboard.results import Live, Source
 
 CURVES = {
@@ -117,6 +118,11 @@ def class_table(
         st.caption(f"Values as ADer counts: {counting.MISSING[way]}.")
     else:
         st.caption(f"{counting.caption(way)} A class leads to its cases.")
+    measure_help(list(qualities), "run")
+    st.page_link(
+        navigation.page("classes"), label="Take it apart by class, kind and size of flaw",
+        icon=":material/category:", query_params={"run": run_id},
+    )  # fmt: skip
 
 
 def _heated(cell: Cell, metric: str) -> str:
