@@ -7,16 +7,18 @@ classes, whatever the protocol and the seed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from core.config import external_name
 from core.console import duration
 from dashboard import ranking
-from dashboard.findings import listed, many
 
 ANY = "any"
+ANY_WORDS = {ANY: "all"}
+EVERY = "all"
+"""Chosen instead of one data set: the board over all of them."""
 FEW_COLUMNS = ("image_auroc", "pixel_auroc", "pixel_aupro", "mad")
 
 
@@ -27,11 +29,21 @@ class Cell:
     text: str
     below: str = ""
     help: str = ""
+    sort: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row of the board."""
+    """One row of the board.
+
+    Attributes:
+        href: where the row leads.
+        label: unique on the board.
+        name: what its first cell says; what the board mixes stands in `facts`.
+        rank: places ("1 to 3").
+        letters: of the groups that cannot be told apart.
+        published: a row of a paper, never ranked.
+    """
 
     run_id: str
     method: str
@@ -39,6 +51,13 @@ class Line:
     chips: tuple[str, ...]
     rank: str
     cells: tuple[Cell, ...]
+    name: str = ""
+    href: str = ""
+    facts: tuple[str, ...] = ()
+    letters: str = ""
+    rank_help: str = ""
+    value: float | None = None
+    published: bool = False
 
 
 def board_key(runs: pd.DataFrame) -> pd.Series:
@@ -77,6 +96,16 @@ def narrow(runs: pd.DataFrame, **wanted: str) -> pd.DataFrame:
         if value != ANY:
             runs = runs[runs[column].astype(str) == value]
     return runs
+
+
+def alike(runs: pd.DataFrame) -> str:
+    """ "All unified, benchmark, 256 px.": what the runs have in common, for a caption."""
+    same = [
+        fact(name, runs[name].iloc[0])
+        for name in ranking.EVERYWHERE
+        if len(runs) and runs[name].nunique(dropna=False) == 1
+    ]
+    return f"All {', '.join(same)}." if same else ""
 
 
 def seconds(count: float | None) -> str:
@@ -119,7 +148,7 @@ def metric_cell(
     low, high = (ranking.number(row.get(end)) for end in ("bound_low", "bound_high"))
     if low is not None and high is not None:
         notes.append(streamed(low, high))
-    return Cell(f"{one.value:.{digits}f}", below, "; ".join(notes))
+    return Cell(f"{one.value:.{digits}f}", below, "; ".join(notes), one.value)
 
 
 def by_place(rows: pd.DataFrame, *keys: str) -> dict[tuple[str, ...], pd.Series]:
@@ -140,40 +169,74 @@ def lines(
     metrics: Sequence[str],
     rank_by: str,
     missing: str = "not computed",
+    facts: Sequence[str] = (),
+    helps: Mapping[str, str] | None = None,
 ) -> list[Line]:
     """Rows of the board from ordered entries; cells follow `headings`.
 
     Without a single interval there are no ranks.
+
+    Args:
+        facts: columns of the entries that the board has a column for.
+        helps: {entry: what stands behind its place}.
     """
-    chips = lead_chips(entries, values, rank_by)
-    mean_rows = values[values["class_name"] == "mean"]
+    mean_rows = values[(values["class_name"] == "mean") & values["metric"].isin(set(metrics))]
     means = {(str(row["entry"]), str(row["metric"])): row for _, row in mean_rows.iterrows()}
-    ranked = bool(mean_rows.loc[mean_rows["metric"] == rank_by, "low"].notna().any())
+    ranked = any(one is not None and one.low is not None for one in
+                 ranking.intervals_of(values, rank_by).values())  # fmt: skip
+    by_class = values[values["metric"] == rank_by]
     found = []
     for _, entry in entries.iterrows():
         key = str(entry["entry"])
         cells = [metric_cell(means.get((key, metric)), missing) for metric in metrics]
-        worst = ranking.worst_class(values, key, rank_by)
-        cells += [
-            Cell("–") if worst is None else Cell(f"{worst[1]:.2f}", worst[0].replace("_", " ")),
-            Cell(speed(ranking.number(entry["images_per_second"]))),
-            Cell(memory(ranking.number(entry["peak_memory_bytes"]))),
-            Cell(seconds(ranking.number(entry["train_seconds"]))),
-        ]
-        extra = [f"{len(entry['seeds'])} seeds"] if len(entry["seeds"]) > 1 else []
-        extra += ["random weights"] if entry["pretrained"] is False else []
-        extra += ["made elsewhere"] if external_name(str(entry["method"])) else []
+        places = entry["rank"] if ranked else None
+        label = str(entry["label"])
         found.append(
             Line(
                 run_id=str(entry["run_id"]),
                 method=str(entry["method"]),
-                label=str(entry["label"]),
-                chips=(*chips.get(key, ()), *extra),
-                rank=ranking.rank_text(entry["rank"] if ranked else None),
-                cells=tuple(cells),
+                label=label,
+                chips=_chips(entry),
+                rank=ranking.rank_text(places),
+                cells=(*cells, *_further(entry, ranking.worst_class(by_class, key, rank_by))),
+                name=str(entry.get("short", label)) if facts else label,
+                href=f"run?run={entry['run_id']}",
+                facts=tuple(fact(name, entry[name]) for name in facts),
+                letters=str(entry["letters"]) if places else "",
+                rank_help=(helps or {}).get(key, "") if places else "",
+                value=cells[list(metrics).index(rank_by)].sort if rank_by in metrics else None,
             )
         )
     return found
+
+
+def _chips(entry: pd.Series) -> tuple[str, ...]:
+    seeds = len(entry["seeds"])
+    said = [f"{seeds} seeds"] if seeds > 1 else []
+    said += ["random weights"] if entry["pretrained"] is False else []
+    said += ["made elsewhere"] if external_name(str(entry["method"])) else []
+    return tuple(said)
+
+
+def _further(entry: pd.Series, worst: tuple[str, float] | None) -> tuple[Cell, ...]:
+    """Worst class, speed, memory, training time."""
+    rate, size, spent = (ranking.number(entry[name]) for name in COSTS)
+    return (
+        Cell("–")
+        if worst is None
+        else Cell(f"{worst[1]:.2f}", worst[0].replace("_", " "), sort=worst[1]),
+        Cell(speed(rate), sort=rate),
+        Cell(memory(size), sort=None if size is None else size / 1e9),
+        Cell(seconds(spent), sort=spent),
+    )
+
+
+COSTS = ("images_per_second", "peak_memory_bytes", "train_seconds")
+
+
+def fact(name: str, value: object) -> str:
+    """What a column says of an entry: "unified", "256 px"."""
+    return f"{value} px" if name == "size" else str(value).replace("_", " ")
 
 
 def lacking(entries: pd.DataFrame, values: pd.DataFrame) -> list[str]:
@@ -187,28 +250,6 @@ def headings(titles: Mapping[str, str], metrics: Sequence[str]) -> list[str]:
     return [*named, "Worst class", "Images/s", "Memory", "Trained in"]
 
 
-def lead_chips(
-    entries: pd.DataFrame, values: pd.DataFrame, rank_by: str
-) -> dict[str, tuple[str, ...]]:
-    """On the first entry: which others its interval overlaps."""
-    if len(entries) < 2:
-        return {}
-    means = ranking.intervals_of(values, rank_by)
-    first = entries.iloc[0]
-    best = means.get(str(first["entry"]))
-    if best is None or best.low is None:
-        return {}
-    rivals = []
-    for _, other in entries.iloc[1:].iterrows():
-        its = means.get(str(other["entry"]))
-        if its is not None and not ranking.surely_better(best, its):
-            rivals.append(str(other["label"]))
-    if not rivals:
-        return {}
-    names = listed(rivals) if len(rivals) < 3 else many(len(rivals), "other")
-    return {str(first["entry"]): (f"interval overlaps {names}",)}
-
-
 def grid(entries: pd.DataFrame, values: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Entries down (labels), classes across, one metric's values; NaN where there is none."""
     mine = values[(values["metric"] == metric) & (values["class_name"] != "mean")]
@@ -216,9 +257,17 @@ def grid(entries: pd.DataFrame, values: pd.DataFrame, metric: str) -> pd.DataFra
     return wide.reindex(entries["entry"]).set_axis(list(entries["label"]), axis=0)
 
 
-def speed_frame(entries: pd.DataFrame, values: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """method, label, images_per_second, value, low, high: entries that have both figures."""
+def cost_frame(
+    entries: pd.DataFrame, values: pd.DataFrame, metric: str, cost: str = COSTS[0]
+) -> pd.DataFrame:
+    """method, label, cost, value, low, high: entries that have both figures.
+
+    Args:
+        cost: one of `COSTS`.
+    """
     means = values[(values["metric"] == metric) & (values["class_name"] == "mean")]
     frame = entries.merge(means[["entry", "value", "low", "high"]], on="entry")
-    columns = ["method", "label", "images_per_second", "value", "low", "high"]
-    return frame[columns].dropna(subset=["value", "images_per_second"]).reset_index(drop=True)
+    frame = frame.rename(columns={cost: "cost"})
+    frame["cost"] = frame["cost"].astype(float)
+    columns = ["method", "label", "cost", "value", "low", "high"]
+    return frame[columns].dropna(subset=["value", "cost"]).reset_index(drop=True)

@@ -20,10 +20,8 @@ from dashboard.chart_parts import (
     GUIDE,
     LINES,
     blank,
-    label_sides,
     line_colour,
     line_label,
-    pareto,
     rgba,
     safe,
     split,
@@ -174,55 +172,3 @@ def loss_lines(losses: pd.DataFrame) -> go.Figure:
     if len(losses) and losses["epoch"].max() - losses["epoch"].min() < 8:
         figure.update_xaxes(dtick=1)
     return figure.update_xaxes(tickformat="d")
-
-
-def accuracy_speed(frame: pd.DataFrame, title: str) -> go.Figure:
-    """Quality against images a second (log scale), with the Pareto front.
-
-    Columns method, label, images_per_second, value; optionally low, high.
-    """
-    figure = blank("images a second", title)
-    front = pareto(frame["images_per_second"].to_numpy(), frame["value"].to_numpy())
-    if len(front) > 1:
-        best = frame.iloc[front]
-        figure.add_scatter(
-            x=best["images_per_second"], y=best["value"], mode="lines", hoverinfo="skip",
-            line={"color": GUIDE, "dash": "dot", "width": 1.2},
-        )  # fmt: skip
-    spread = "low" in frame and "high" in frame
-    rates = frame["images_per_second"].to_numpy(float)
-    sides = label_sides(rates, frame["value"].to_numpy(float))
-    for (_, row), side in zip(frame.iterrows(), sides, strict=True):
-        colour = theme.method_colour(str(row["method"]))
-        known = spread and not (pd.isna(row["low"]) or pd.isna(row["high"]))
-        interval = f"<br>{row['low']:.3f} to {row['high']:.3f}" if known else ""
-        figure.add_scatter(
-            x=[row["images_per_second"]], y=[row["value"]], mode="markers+text",
-            marker={"color": colour, "size": 13}, text=[safe(row["label"])],
-            textposition=f"middle {side}",
-            error_y={
-                "type": "data", "array": [row["high"] - row["value"]],
-                "arrayminus": [row["value"] - row["low"]], "thickness": 1.2, "width": 4,
-                "color": rgba(colour, 0.5),
-            } if known else None,
-            hovertemplate=f"<b>{safe(row['label'])}</b><br>{safe(title)} %{{y:.3f}}{interval}<br>"
-            "%{x:.3g} images a second<extra></extra>",
-        )  # fmt: skip
-    if len(rates):
-        low, high = np.log10(rates.min()), np.log10(rates.max())
-        room = max(0.25, 0.18 * (high - low))
-        shown: list[float] = []
-        for digits in ((1, 2, 5), (1, 2, 3, 4, 5, 6, 8)):  # the finer ones where few would show
-            steps = [a * 10.0**k for k in range(-3, 7) for a in digits]
-            shown = [step for step in steps if low - room <= np.log10(step) <= high + room]
-            if len(shown) > 2:
-                break
-        figure.update_xaxes(
-            type="log", range=[low - room, high + room], tickvals=shown,
-            ticktext=[f"{step:,g}" for step in shown],
-        )  # fmt: skip
-        ends = frame[["value", *(["low", "high"] if spread else [])]].to_numpy(float)
-        bottom, top = np.nanmin(ends), np.nanmax(ends)
-        margin = max(0.01, 0.16 * (top - bottom))
-        figure.update_yaxes(range=[bottom - margin, top + 1.6 * margin])
-    return figure.update_layout(showlegend=False)

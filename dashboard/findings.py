@@ -6,130 +6,23 @@ escaped, so that a folder's name can neither format nor link anything.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
 from core.types import MEAN
 from dashboard import words
 from dashboard.casework import Threshold
-from dashboard.ranking import Interval, classes_of, intervals_of, surely_better
-
-WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-CHANCE = 0.5
-SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~$&:])")
-
-
-def plain(name: str) -> str:
-    """A name as people read it: underscores as spaces, Markdown made harmless."""
-    return SPECIAL.sub(r"\\\1", str(name).replace("_", " ").strip())
-
-
-def many(count: int, one: str, several: str | None = None) -> str:
-    """ "1 case", "3 cases"."""
-    return f"{count} {one if count == 1 else several or one + 's'}"
-
-
-def word(count: int) -> str:
-    """Small numbers as words."""
-    return WORDS[count] if 0 <= count < len(WORDS) else str(count)
-
-
-def listed(names: Sequence[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def figure(one: Interval) -> str:
-    """ "0.812 (0.781 to 0.840)"."""
-    if one.low is None or one.high is None:
-        return f"{one.value:.3f}"
-    return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
-
-
-def leaderboard(entries: pd.DataFrame, values: pd.DataFrame, metric: str, title: str) -> str:
-    """Who leads, by what right, and where nobody beats chance.
-
-    Args:
-        entries, values: frames of `dashboard.ranking`.
-        metric, title: what is ranked by.
-    """
-    labels = dict(zip(entries["entry"], entries["label"].map(plain), strict=True))
-    means = {entry: one for entry, one in intervals_of(values, metric).items() if entry in labels}
-    known = {entry: one for entry, one in means.items() if one is not None}
-    if not known:
-        return f"**{title} cannot be computed for any of these runs**; choose another metric."
-    best = max(known, key=lambda entry: known[entry].value)
-    if len(known) == 1:
-        first = f"**Only {labels[best]} has a result here**: {title} {figure(known[best])}."
-        return " ".join([first, *_chance(values, list(labels))])
-    first = _lead(known, labels, best, title)
-    return " ".join([first, _class_leads(values, metric, labels), *_chance(values, list(labels))])
-
-
-def _lead(known: Mapping[str, Interval], labels: Mapping[str, str], best: str, title: str) -> str:
-    rivals = [e for e in known if e != best and not surely_better(known[best], known[e])]
-    rivals.sort(key=lambda entry: known[entry].value, reverse=True)
-    if all(one.low is None for one in known.values()):
-        return (
-            f"**{labels[best]} has the highest {title}, {known[best].value:.3f}**; without "
-            "intervals, whether it really leads is left open."
-        )
-    if not rivals:
-        return f"**{labels[best]} leads** with {title} {figure(known[best])}; no interval overlaps."
-    if len(rivals) == len(known) - 1:
-        names = listed([labels[best], *[labels[entry] for entry in rivals]])
-        if len(known) > 4:
-            names = f"The {word(len(known))} entries"
-        return (
-            f"**{names} cannot be told apart** by {title}: the intervals overlap "
-            f"({labels[best]} is nominally first, {known[best].value:.3f})."
-        )
-    names = listed([labels[entry] for entry in rivals])
-    return (
-        f"**{labels[best]} is nominally first** with {title} {figure(known[best])}, "
-        f"but its interval overlaps that of {names}."
-    )
-
-
-def _class_leads(values: pd.DataFrame, metric: str, labels: Mapping[str, str]) -> str:
-    """Who has the highest value on how many classes; ties belong to nobody."""
-    wins: dict[str, int] = {}
-    names = classes_of(values)
-    if len(names) < 2:
-        return ""
-    for name in names:
-        mine = intervals_of(values, metric, name)
-        known = {e: one.value for e, one in mine.items() if one is not None and e in labels}
-        top = [entry for entry, value in known.items() if value == max(known.values())]
-        if len(top) == 1 and len(known) > 1:
-            wins[top[0]] = wins.get(top[0], 0) + 1
-    if not wins:
-        return ""
-    best = max(wins, key=lambda entry: wins[entry])
-    if list(wins.values()).count(wins[best]) > 1:
-        return ""
-    return (
-        f"{labels[best]} has the highest value on {word(wins[best])} of {word(len(names))} classes."
-    )
-
-
-def _chance(values: pd.DataFrame, entries: Sequence[str]) -> list[str]:
-    """Classes on which no entry's image AUROC is surely above chance."""
-    hopeless = []
-    for name in classes_of(values):
-        mine = intervals_of(values, "image_auroc", name)
-        known = [mine[entry] for entry in entries if mine.get(entry) is not None]
-        lows = [one.low for one in known if one is not None]
-        if lows and all(low is not None and low <= CHANCE for low in lows):
-            hopeless.append(plain(name))
-    if not hopeless:
-        return []
-    subject = "the method is not" if len(entries) == 1 else "no method is"
-    return [f"On {listed(hopeless)} {subject} surely better than chance."]
+from dashboard.leading import CHANCE as CHANCE
+from dashboard.leading import leaderboard as leaderboard
+from dashboard.phrases import SPECIAL as SPECIAL
+from dashboard.phrases import WORDS as WORDS
+from dashboard.phrases import figure as figure
+from dashboard.phrases import listed as listed
+from dashboard.phrases import many as many
+from dashboard.phrases import plain as plain
+from dashboard.phrases import word as word
+from dashboard.words import GENERAL, Vocabulary
 
 
 def run(
@@ -138,6 +31,7 @@ def run(
     values: pd.DataFrame,
     oracle: bool,
     auroc_title: str = "image AUROC",
+    chosen: bool = False,
 ) -> str:
     """What one run finds and misses, its best and its weakest class.
 
@@ -146,6 +40,7 @@ def run(
         values: class_name, metric, value, ci_low, ci_high of this run, by one convention.
         oracle: whether any threshold was chosen on the test set.
         auroc_title: what image AUROC is called by that convention.
+        chosen: whether people chose any of the thresholds.
     """
     bad = counts["found"] + counts["missed"]
     good = counts["passed"] + counts["false alarm"]
@@ -158,11 +53,7 @@ def run(
         parts.append(
             f"**{plain(title)} finds {counts['found']} of {_bad(bad)} "
             f"and raises {alarms} on {_good(good)}**"
-            + (
-                " at thresholds chosen on these same images (oracle), so expect less in use."
-                if oracle
-                else " at thresholds from held-out good images."
-            )
+            f" at {_at(oracle, chosen)}{', so expect less in use' if oracle else ''}."
         )
     auroc = values[(values["metric"] == "image_auroc") & (values["class_name"] != MEAN)]
     auroc = auroc.dropna(subset=["value"])
@@ -203,11 +94,8 @@ def inspect(label: str, counts: Mapping[str, int], where: str, threshold: Thresh
     place = f" of {plain(where)}" if where else ""
     if threshold is None:
         return f"**No threshold is known{place}**, so nothing is judged; the pictures still show."
-    at = (
-        "oracle thresholds, chosen on these same images"
-        if threshold.oracle
-        else ("thresholds from held-out good images")
-    )
+    at = threshold.name if threshold.chosen else _at(threshold.oracle, False)
+    at = f"the {plain(at)}" if threshold.chosen else at
     spoken = words.current()
     misses = "misses none" if counts["missed"] == 0 else f"misses {counts['missed']}"
     alarms = (
@@ -219,6 +107,15 @@ def inspect(label: str, counts: Mapping[str, int], where: str, threshold: Thresh
         f"**{plain(label)} {misses} of {_bad(bad)}{place}** and raises "
         f"{alarms} on {_good(good)}, at {at}."
     )
+
+
+def _at(oracle: bool, chosen: bool) -> str:
+    """Where the thresholds of a run come from, after "at"."""
+    if chosen:
+        return "chosen thresholds" + (", some of them oracle thresholds" if oracle else "")
+    if oracle:
+        return "oracle thresholds, chosen on these same images"
+    return "thresholds from held-out good images"
 
 
 def _bad(count: int) -> str:
@@ -233,23 +130,33 @@ def _good(count: int) -> str:
     return many(count, f"{spoken.good} {spoken.item}", f"{spoken.good} {spoken.items}")
 
 
-def compare(a: str, b: str, sizes: Mapping[str, int], title: str, mean: pd.Series | None) -> str:
+def compare(
+    a: str,
+    b: str,
+    sizes: Mapping[str, int],
+    title: str,
+    mean: pd.Series | None,
+    say: Vocabulary = GENERAL,
+) -> str:
     """Which cases change sides between two runs, and which run is better by one metric.
 
     Args:
         a, b: labels of the runs.
         sizes: number of anomalous cases in both, only_a, only_b, neither.
         title: of the metric.
-        mean: its row of `results.paired` for the mean over classes; None when there is none.
+        mean: its row of a paired comparison for the mean over classes; None when there is none.
+        say: the words people chose.
     """
     a, b = plain(a), plain(b)
     total = sum(sizes.values())
+    one, several = f"{say.bad} {say.item}", f"{say.bad} {say.items}"
     if total == 0:
-        first = f"**{a} and {b} share no anomalous image that both judge.**"
+        first = f"**{a} and {b} share no {one} that both judge.**"
     else:
+        only_a, only_b = (_those(sizes[side], one, several) for side in ("only_a", "only_b"))
         first = (
-            f"**{a} finds {_those(sizes['only_a'])} that {b} misses; {b} finds "
-            f"{_those(sizes['only_b'])} that {a} misses.** Of {many(total, 'anomalous image')} "
+            f"**{a} finds {only_a} that {b} misses; {b} finds "
+            f"{only_b} that {a} misses.** Of {many(total, one, several)} "
             f"both find {sizes['both']} and both miss {sizes['neither']}."
         )
     return f"{first} {difference(a, b, title, mean)}"
@@ -268,5 +175,5 @@ def difference(a: str, b: str, title: str, mean: pd.Series | None) -> str:
     return f"By {title} {better} is better than {worse}: {said}."
 
 
-def _those(count: int) -> str:
-    return "none" if count == 0 else many(count, "anomalous image")
+def _those(count: int, one: str, several: str) -> str:
+    return "none" if count == 0 else many(count, one, several)

@@ -16,10 +16,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
+from core.metrics.rank_groups import Place, Spread, places
 from core.types import MEAN
 
 DISTINGUISHING = ("setting", "protocol", "size", "backbone", "epochs")
@@ -47,26 +50,47 @@ class Interval(NamedTuple):
     high: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """Entries compared on the same draws of the same images.
+
+    Attributes:
+        differs: (entry, other) in both orders: whether they are told apart.
+        spreads: of each compared entry.
+        left_out: entries that could not be compared so, and why.
+        resamples: how often the images were drawn.
+    """
+
+    differs: Mapping[tuple[str, str], bool]
+    spreads: Mapping[str, Spread]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    resamples: int = 0
+
+    @property
+    def any(self) -> bool:
+        """Whether at least two entries were compared."""
+        return bool(self.differs)
+
+
+UNPAIRED = Paired({}, {})
+
+
+def told_apart(
+    a: str, b: str, intervals: Mapping[str, Interval | None], paired: Paired = UNPAIRED
+) -> bool:
+    """Whether two entries differ: by the paired test where there is one, else by intervals."""
+    found = paired.differs.get((a, b))
+    if found is not None:
+        return found
+    one, two = intervals.get(a), intervals.get(b)
+    if one is None or two is None:
+        return False
+    return surely_better(one, two) or surely_better(two, one)
+
+
 def surely_better(a: Interval, b: Interval) -> bool:
     """Whether a's whole interval lies above b's; unknown ends never tell anything."""
     return a.low is not None and b.high is not None and a.low > b.high
-
-
-def rank_ranges(intervals: Sequence[Interval | None]) -> list[tuple[int, int] | None]:
-    """(best, worst) place of each; None where there is no value.
-
-    best = 1 + number of entries surely better; worst = count - number surely worse.
-    """
-    known = [interval for interval in intervals if interval is not None]
-    ranges: list[tuple[int, int] | None] = []
-    for mine in intervals:
-        if mine is None:
-            ranges.append(None)
-            continue
-        above = sum(surely_better(other, mine) for other in known)
-        below = sum(surely_better(mine, other) for other in known)
-        ranges.append((1 + above, len(known) - below))
-    return ranges
 
 
 def rank_text(places: tuple[int, int] | None) -> str:
@@ -118,27 +142,44 @@ def entries(runs: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
             }
         )
     found = pd.DataFrame(rows)
-    found["label"] = _labels(found)
+    found["label"], found["short"] = _labels(found)
     return found
 
 
-def _labels(found: pd.DataFrame) -> list[str]:
-    """The method's title, and what distinguishes its entries; what the table mixes, always."""
-    labels = []
-    for _, row in found.iterrows():
-        same = found[found["method"] == row["method"]]
-        differing = [
-            name
-            for name in DISTINGUISHING
-            if (found if name in EVERYWHERE else same)[name].nunique(dropna=False) > 1
-        ]
-        parts = [row["title"], *[_part(name, row[name]) for name in differing]]
-        labels.append(", ".join(parts))
-    twice = {label for label in labels if labels.count(label) > 1}
-    return [
-        f"{label}, settings {entry[:4]}" if label in twice else label
-        for label, entry in zip(labels, found["entry"], strict=True)
-    ]
+def mixed(found: pd.DataFrame) -> list[str]:
+    """Which of setting, protocol and size the entries differ in."""
+    return [name for name in EVERYWHERE if found[name].nunique(dropna=False) > 1]
+
+
+def _labels(found: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """The method's title, and what distinguishes its entries; what the table mixes, always.
+
+    The second list leaves out what `mixed` names: a table has columns for it.
+    """
+    everywhere = mixed(found)
+    own = [name for name in DISTINGUISHING if name not in EVERYWHERE]
+    differing = {
+        method: [name for name in own if same[name].nunique(dropna=False) > 1]
+        for method, same in found.groupby("method", sort=False)
+    }
+    labels: list[list[str]] = []
+    shorts: list[list[str]] = []
+    for row in found.to_dict("records"):
+        parts = [_part(name, row[name]) for name in everywhere]
+        more = [_part(name, row[name]) for name in differing[row["method"]]]
+        labels.append([row["title"], *parts, *more])
+        shorts.append([row["title"], *more])
+    twice = [label for i, label in enumerate(labels) if label in labels[:i] + labels[i + 1 :]]
+    for i, entry in enumerate(found["entry"]):
+        if labels[i] in twice:
+            shorts[i] = [*shorts[i], f"settings {entry[:4]}"]
+            labels[i] = [*labels[i], f"settings {entry[:4]}"]
+    return [named(*label) for label in labels], [named(*short) for short in shorts]
+
+
+def named(title: str, *parts: str) -> str:
+    """ "RD (unified, 128 px)": a list of such names still reads."""
+    return f"{title} ({', '.join(parts)})" if parts else title
 
 
 def _part(name: str, value: object) -> str:
@@ -182,7 +223,22 @@ def intervals_of(
 ) -> dict[str, Interval | None]:
     """Interval of each entry for one metric of one class."""
     mine = table[(table["metric"] == metric) & (table["class_name"] == class_name)]
-    return {str(row["entry"]): interval(row) for _, row in mine.iterrows()}
+    return _intervals(mine)
+
+
+def intervals_by_class(table: pd.DataFrame, metric: str) -> dict[str, dict[str, Interval | None]]:
+    """{class: {entry: interval}} of one metric, classes by name, without the mean."""
+    mine = table[(table["metric"] == metric) & (table["class_name"] != MEAN)]
+    return {str(name): _intervals(rows) for name, rows in mine.groupby("class_name")}
+
+
+def _intervals(rows: pd.DataFrame) -> dict[str, Interval | None]:
+    found: dict[str, Interval | None] = {}
+    columns = (rows[name].tolist() for name in ("entry", "value", "low", "high"))
+    for entry, value, low, high in zip(*columns, strict=True):
+        known = number(value)
+        found[str(entry)] = None if known is None else Interval(known, number(low), number(high))
+    return found
 
 
 def classes_of(table: pd.DataFrame) -> list[str]:
@@ -201,12 +257,39 @@ def worst_class(table: pd.DataFrame, entry: str, metric: str) -> tuple[str, floa
     return str(row["class_name"]), float(row["value"])
 
 
-def ordered(found: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Entries by falling mean of a metric, those without a value last, with column `rank`."""
+def ordered(
+    found: pd.DataFrame, table: pd.DataFrame, metric: str, paired: Paired = UNPAIRED
+) -> pd.DataFrame:
+    """Entries by falling mean of a metric, those without a value last.
+
+    Adds the columns `rank` ((best, worst) or None), `letters` and `level_with` (entries it cannot
+    be told apart from, best first).
+    """
     by_entry = intervals_of(table, metric)
-    listed = [by_entry.get(entry) for entry in found["entry"]]
-    sorted_frame = found.assign(
-        rank=pd.Series(rank_ranges(listed), index=found.index, dtype=object),
-        _value=[-math.inf if one is None else one.value for one in listed],
-    ).sort_values("_value", ascending=False, kind="stable")
-    return sorted_frame.drop(columns="_value").reset_index(drop=True)
+    means = [by_entry.get(entry) for entry in found["entry"]]
+    order = sorted(
+        range(len(found)),
+        key=lambda i: math.inf if (one := means[i]) is None else -one.value,
+    )
+    placed = found.iloc[order].reset_index(drop=True)
+    known = [str(e) for e in placed["entry"] if by_entry.get(str(e)) is not None]
+    its = _places(known, by_entry, paired)
+    placed["rank"] = pd.Series(
+        [(its[e].best, its[e].worst) if e in its else None for e in placed["entry"]], dtype=object
+    )
+    placed["letters"] = [its[e].letters if e in its else "" for e in placed["entry"]]
+    placed["level_with"] = pd.Series(
+        [tuple(known[j] for j in its[e].level_with) if e in its else () for e in placed["entry"]],
+        dtype=object,
+    )
+    return placed
+
+
+def _places(
+    known: Sequence[str], intervals: Mapping[str, Interval | None], paired: Paired
+) -> dict[str, Place]:
+    values = [one.value for entry in known if (one := intervals[entry]) is not None]
+    differs = np.array(
+        [[a != b and told_apart(a, b, intervals, paired) for b in known] for a in known], bool
+    ).reshape(len(known), len(known))
+    return dict(zip(known, places(values, differs), strict=True))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from dashboard import boards, findings, ranking, results
+from dashboard import boards, findings, paired_ranks, ranking, results
 from dashboard.queries import ACTIVE, DataLook, RunLook
 
 METRIC = "image_auroc"
@@ -24,7 +24,8 @@ def sentence(looks: Sequence[RunLook], titles: Mapping[str, str]) -> str:
     newest = newest_board(runs)
     entries = ranking.entries(newest, titles)
     values = ranking.values(entries, results.metrics(source, tuple(newest["run_id"])))
-    finding = findings.leaderboard(entries, values, METRIC, METRIC_TITLE)
+    paired = paired_ranks.known(source, entries, METRIC)
+    finding = findings.leaderboard(entries, values, METRIC, METRIC_TITLE, paired)
     return f"On {findings.plain(newest.iloc[0]['dataset'])}: {finding}"
 
 

@@ -15,8 +15,7 @@ import streamlit as st
 
 from core.types import MEAN
 from dashboard import theme
-from dashboard.boards import Cell, Line
-from dashboard.components import cards
+from dashboard.boards import Cell
 
 PLOT = {"displayModeBar": False}
 GOOD, BAD = "14,124,147", "213,94,0"
@@ -54,31 +53,6 @@ STYLE = """<style>
 @media (max-width:640px){.us-pairs .fs-table th,.us-pairs .fs-table td{padding:6px 3px}}
 .us-now{border-color:var(--fs-accent);box-shadow:inset 0 0 0 1px var(--fs-accent)}
 </style>"""
-
-
-def board_html(headings: Sequence[str], lines: Sequence[Line], helps: Mapping[str, str]) -> str:
-    """The leaderboard: method, rank, then one column a heading."""
-    head = "".join(
-        f"<th{_left(i)}{_title(helps.get(name, ''))}>{escape(name)}</th>"
-        for i, name in enumerate(("Method", "Rank", *headings))
-    )
-    body = "".join(_line(line) for line in lines)
-    return (
-        '<div class="us-tight"><div class="fs-table-wrap"><table class="fs-table">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></div>"
-    )
-
-
-def _line(line: Line) -> str:
-    chips = "".join(f"{cards.chip(chip)}" for chip in line.chips)
-    below = f'<span class="fs-chips">{chips}</span>' if chips else ""
-    href = escape(f"run?run={line.run_id}", quote=True)
-    name = f'<a href="{href}" target="_self">{escape(line.label)}</a>'
-    return (
-        f"<tr><td{_left(0)}>{theme.dot(line.method)}{name}{below}</td><td>{escape(line.rank)}</td>"
-        + "".join(f"<td{_title(cell.help)}>{_cell(cell)}</td>" for cell in line.cells)
-        + "</tr>"
-    )
 
 
 def _cell(cell: Cell) -> str:

@@ -128,17 +128,3 @@ def test_labels_of_close_marks_part() -> None:
     assert label_sides([13, 14, 47], [0.789, 0.783, 0.576]) == ["left", "right", "left"]
     assert label_sides([7, 47], [0.8, 0.6]) == ["right", "left"]
     assert label_sides([5.0, 5.0], [0.5, 0.5]) == ["left", "right"]
-
-
-def test_accuracy_speed_marks_each_method() -> None:
-    frame = pd.DataFrame(
-        {"method": ["patchcore", "rd"], "label": ["PatchCore", "RD"],
-         "images_per_second": [40.0, 20.0], "value": [0.9, 0.8], "low": [0.85, np.nan],
-         "high": [0.95, np.nan]}
-    )  # fmt: skip
-    figure = charts.accuracy_speed(frame, "mAD")
-    marks = [one for one in figure.data if one.mode == "markers+text"]
-    assert [one.marker.color for one in marks] == ["#0072B2", "#009E73"]
-    assert marks[0].error_y.array[0] == pytest.approx(0.05) and marks[1].error_y.array is None
-    assert {"20", "50"} <= set(figure.layout.xaxis.ticktext)
-    charts.accuracy_speed(frame.iloc[:0], "mAD")  # empty: still a figure

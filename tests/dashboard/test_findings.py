@@ -30,20 +30,30 @@ def say(*arguments: object) -> str:
     return findings.leaderboard(entries, values, "image_auroc", "image AUROC")
 
 
+def ranks(*intervals: Interval | None) -> list[tuple[int, int] | None]:
+    """Places by intervals alone, in the order of the entries."""
+    nan = math.nan
+    ends = {
+        str(i): (nan, nan, nan) if one is None else
+        (one.value, nan if one.low is None else one.low, nan if one.high is None else one.high)
+        for i, one in enumerate(intervals)
+    }  # fmt: skip
+    ordered = ranking.ordered(*frames(ends), "image_auroc").set_index("entry")
+    return [ordered.loc[str(i), "rank"] for i in range(len(intervals))]
+
+
 class TestRanks:
     def test_a_place_is_shared_where_intervals_overlap(self) -> None:
         a, b = Interval(0.81, 0.78, 0.84), Interval(0.80, 0.77, 0.83)
         c = Interval(0.70, 0.66, 0.74)
-        assert ranking.rank_ranges([a, b, c]) == [(1, 2), (1, 2), (3, 3)]
+        assert ranks(a, b, c) == [(1, 2), (1, 2), (3, 3)]
 
     def test_overlap_is_not_transitive(self) -> None:
         a, b, c = Interval(0.9, 0.85, 0.95), Interval(0.83, 0.8, 0.86), Interval(0.8, 0.78, 0.82)
-        assert ranking.rank_ranges([a, b, c]) == [(1, 2), (1, 3), (2, 3)]
+        assert ranks(a, b, c) == [(1, 2), (1, 3), (2, 3)]
 
     def test_without_ends_nothing_is_told_apart(self) -> None:
-        assert ranking.rank_ranges([Interval(0.9), Interval(0.1, 0.0, 0.2), None]) == [
-            (1, 2), (1, 2), None,
-        ]  # fmt: skip
+        assert ranks(Interval(0.9), Interval(0.1, 0.0, 0.2), None) == [(1, 2), (1, 2), None]
 
     def test_text(self) -> None:
         assert [ranking.rank_text(one) for one in ((1, 1), (1, 3), None)] == ["1", "1 to 3", "–"]
@@ -108,12 +118,14 @@ class TestEntries:
             ]
         )
         assert list(ranking.entries(runs, {"m": "M"})["label"]) == [
-            "M, unified, 256 px", "M, separate, 128 px", "other, unified, 64 px",
+            "M (unified, 256 px)", "M (separate, 128 px)", "other (unified, 64 px)",
         ]  # fmt: skip
 
     def test_labels_are_never_equal(self) -> None:
         runs = pd.DataFrame([run_row("1", group_id="aaaa1"), run_row("2", group_id="bbbb1")])
-        assert list(ranking.entries(runs, {})["label"]) == ["m, settings aaaa", "m, settings bbbb"]
+        assert list(ranking.entries(runs, {})["label"]) == [
+            "m (settings aaaa)", "m (settings bbbb)",
+        ]  # fmt: skip
 
     def test_order_rank_and_worst_class(self) -> None:
         entries, values = frames(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from stores import CLASSES, add_run, make_data
+from tables import shown, table
 from visiting import text, visit
 
 from core import listing
@@ -85,17 +86,21 @@ def words(page: str, **query: str) -> str:
 
 
 def test_the_leaderboard_ranks_it_beside_a_trained_run(made: Made) -> None:
-    said = words("leaderboard")
-    assert SHOWN in said and "second" in said and "PatchCore" in said
-    assert said.count("run?run=") == 3, "each tool is an entry of its own"
-    assert "external:" not in said and NAME not in said
-    assert said.count("made elsewhere") == 2, "a chip on each tool, none on PatchCore"
-    assert "nan" not in said, "what was not measured is a dash"
+    test = visit("leaderboard")
+    said, board = text(test), table(test, "Leaderboard")
+    assert "second" in said and "PatchCore" in said
+    assert "external:" not in said and NAME not in said, "in HTML it is escaped"
+    assert len(board["rows"]) == 3, "each tool is an entry of its own"
+    names = {line["cells"][0]["text"]: line["cells"][0].get("chips", []) for line in board["rows"]}
+    elsewhere = ["made elsewhere"]
+    assert names == {NAME: elsewhere, "second": elsewhere, "PatchCore": []}
+    assert "nan" not in said + shown(board), "what was not measured is a dash"
 
 
 def test_the_leaderboard_of_such_a_run_alone(made: Made) -> None:
-    said = words("leaderboard", data=made.alone)
-    assert "Only alone has a result here" in said and "–" in said
+    test = visit("leaderboard", data=made.alone)
+    assert "Only alone has a result here" in text(test)
+    assert "–" in shown(table(test, "Leaderboard"))
 
 
 def test_the_run_page_calls_it_by_its_name(made: Made) -> None:
@@ -129,5 +134,5 @@ def test_it_is_no_method_to_choose(made: Made) -> None:
     assert titles["external:any name: with a colon"] == "any name: with a colon"
     assert titles.get("external") is None and titles["patchcore"] == "PatchCore"
     test = visit("new_run", method="external")
-    (chosen,) = [box for box in test.multiselect if box.key == "method"]
+    (chosen,) = [box for box in test.multiselect if box.key == "new:method"]
     assert chosen.value == [] and set(chosen.options) == set(titles.values())
