@@ -1,13 +1,34 @@
-"""Compare: two runs on the same data; which cases one catches and the other misses."""
+"""Compare: two runs on the same data, the settings of a method, all pairs, and what was saved."""
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from core.types import MEAN
-from dashboard import casefile, casework, findings, queries, results, state
-from dashboard.components import cards, compare_parts
+from dashboard import (
+    boards,
+    casework,
+    compare_words,
+    comparing,
+    findings,
+    later,
+    results,
+    state,
+)  # fmt: skip
+from dashboard.comparing import Pending
+from dashboard.components import (
+    cards,
+    compare_cases,
+    compare_more,
+    compare_parts,
+    compare_setting,
+    compare_view,
+    save_box,
+)
+from dashboard.components.compare_view import Scene
 from dashboard.components.empty import empty
+from dashboard.results import Source
 
 TITLE = "Compare"
 GROUP = "Understand"
@@ -17,8 +38,7 @@ ICON = ":material/compare_arrows:"
 
 def render() -> None:
     source = results.source()
-    runs = results.runs(source)
-    runs = runs[runs.groupby("fingerprint")["run_id"].transform("size") > 1]
+    runs = comparing.comparable(results.runs(source))
     if runs.empty:
         cards.title(TITLE)
         empty(
@@ -29,33 +49,65 @@ def render() -> None:
             "Start another run",
         )
         return
-    labels = casefile.run_labels(runs, queries.method_titles())
-    with state.filters(TITLE):
-        a = state.pick("a", list(labels), label="Run A", words=labels, always=True)
-        data = runs.loc[runs["run_id"] == a, "fingerprint"].iloc[0]
-        beside = [run for run in runs.loc[runs["fingerprint"] == data, "run_id"] if run != a]
-        b = state.pick("b", beside, label="Run B", words=labels, always=True)
-        metrics = {id: metric.title for id, metric in results.qualities().items()}
-        metric = state.pick("by", list(metrics), label="Metric", words=metrics)
-    cases = casework.split_by_two(results.joined(source, (a, b)), a, b)
-    sizes = {name: len(part) for name, part in cases.items()}
-    paired = results.paired(source, a, b)
-    means = paired[(paired["class_name"] == MEAN) & (paired["metric"] == metric)]
-    mean = None if means.empty else means.iloc[0]
-    cards.finding(findings.compare(labels[a], labels[b], sizes, metrics[metric], mean))
-    chosen = {run: labels[run] for run in (a, b)}
-    left, right = st.columns([4, 3])
-    with left.container(border=True, key="card-left"):
-        compare_parts.side_by_side(source, paired, chosen)
-    with right.container(border=True, key="card-right"):
-        compare_parts.difference_chart(paired, chosen, metric, metrics[metric])
-        compare_parts.scatter(source, a, b, chosen)
-    for name, this, other in (("only_a", a, b), ("only_b", b, a)):
-        compare_parts.gallery(
-            source, cases[name], this, other,
-            f"Found by {labels[this]}, missed by {labels[other]}",
-            f"{labels[other]} misses nothing that {labels[this]} finds.",
-        )  # fmt: skip
-    compare_parts.gallery(
-        source, cases["neither"], a, b, "Missed by both", "No anomalous picture is missed by both."
+    head = st.container()
+    view = compare_view.pick_view()
+    metrics = {id: metric.title for id, metric in results.qualities().items()}
+    if view == "saved":
+        with head:
+            cards.title(TITLE)
+        save_box.everything(source)
+        return
+    if view in ("setting", "matrix"):
+        pending = _whole(source, runs, view, metrics, head)
+    else:
+        with head, state.filters(TITLE):
+            scene = compare_view.pick_two(source, runs, metrics)
+            if view == "changes":
+                scene = compare_view.pick_class(scene)
+            save_box.save_box(source, "compare", f"{scene.label_a} against {scene.label_b}")
+        VIEWS[view](scene)
+        pending = scene.pending
+    if pending.keys:
+        later.look_after(tuple(pending.keys))
+
+
+def _pair(scene: Scene) -> None:
+    """Who is better, and every case as a mark."""
+    cases = casework.split_by_two(
+        results.joined(scene.source, (scene.a, scene.b)), scene.a, scene.b
     )
+    sizes = {name: len(part) for name, part in cases.items()}
+    paired = scene.paired(scene.metric)
+    labels = scene.label_a, scene.label_b
+    if paired is None:
+        said = compare_words.counted(*labels, sizes, scene.title, scene.say)
+    else:
+        mean = comparing.of_metric(paired, scene.metric)[1]
+        said = findings.compare(*labels, sizes, scene.title, mean, scene.say)
+    cards.finding(said)
+    with st.container(border=True, key="card-scatter"):
+        compare_cases.scatter(scene)
+    compare_parts.pair_tables(scene)
+
+
+VIEWS = {
+    "pair": _pair,
+    "changes": compare_cases.changes,
+    "classes": compare_parts.by_class,
+    "together": compare_more.together,
+}
+
+
+def _whole(
+    source: Source, runs: pd.DataFrame, view: str, metrics: dict[str, str], head: DeltaGenerator
+) -> Pending:
+    """Views of all runs on one data set."""
+    options = boards.data_options(runs)
+    with head, state.filters(TITLE):
+        data = state.pick("data", list(options), label="Data", words=options, always=True)
+        metric = compare_view.pick_metric(metrics)
+        save_box.save_box(source, "compare", compare_view.LONG[view])
+    mine = runs[boards.board_key(runs) == data]
+    if view == "matrix":
+        return compare_more.matrix(source, mine, metric, metrics[metric])
+    return compare_setting.settings(source, mine, metric, metrics[metric])
