@@ -7,6 +7,11 @@ ends it.
 
 from __future__ import annotations
 
+import json
+from functools import cache
+from typing import Any
+from urllib.parse import quote, unquote
+
 import streamlit as st
 
 from core.people import NOBODY
@@ -17,8 +22,13 @@ AUTHOR = "author"
 """Session key of the name a person gave; what they add is filed under it."""
 
 
+COOKIES = {AUTHOR: "flawscope-name", words.NAME: "flawscope-words"}
+"""What the browser keeps, because a link opens a session of its own: session key -> cookie."""
+
+
 def render() -> None:
     """Draw the row; app.py calls this before the page."""
+    _from_browser()
     presenting_now = presenting()
     with st.container(horizontal=True, vertical_alignment="center", key="fs-header"):
         if presenting_now:
@@ -31,13 +41,14 @@ def render() -> None:
             )  # fmt: skip
             with st.popover("You", icon=":material/person:"):
                 st.text_input(
-                    "Your name", key=AUTHOR, max_chars=80, placeholder=NOBODY,
+                    "Your name", key=state.kept(AUTHOR, ""), max_chars=80, placeholder=NOBODY,
                     help="Filed with the marks, thresholds and comparisons you save.",
                 )  # fmt: skip
             st.button(
                 "Present", key="present-on", icon=":material/slideshow:", on_click=_present,
                 args=(True,), help="Large type, no controls; for showing this page to a room.",
             )  # fmt: skip
+        _to_browser()
     if presenting_now:
         st.html("<style>" + PRESENTING + "</style>")
 
@@ -50,6 +61,35 @@ def presenting() -> bool:
 def author() -> str:
     """The name a person gave in this session; "" when none."""
     return str(st.session_state.get(AUTHOR) or "")
+
+
+def _from_browser() -> None:
+    """Name and vocabulary as this browser last had them, where this session has none yet."""
+    held = st.context.cookies
+    for key, cookie in COOKIES.items():
+        value = held.get(cookie)
+        if key not in st.session_state and isinstance(value, str) and value:
+            st.session_state[state.kept(key)] = unquote(value)[:80]
+
+
+def _to_browser() -> None:
+    """Let the browser keep name and vocabulary for a year; they are sent to this server only."""
+    said = {cookie: quote(str(st.session_state.get(key) or "")) for key, cookie in COOKIES.items()}
+    _keeper()(data=json.dumps(said), key="fs-keeper")
+
+
+@cache
+def _keeper() -> Any:
+    return st.components.v2.component("flawscope_keeper", html="<i hidden></i>", js=KEEPER)
+
+
+KEEPER = """
+export default function keep({ data }) {
+  for (const [name, value] of Object.entries(JSON.parse(data))) {
+    document.cookie = `${name}=${value}; path=/; max-age=31536000; SameSite=Strict`;
+  }
+}
+"""
 
 
 def _present(on: bool) -> None:

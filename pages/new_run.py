@@ -55,13 +55,7 @@ def choose(
             help="Each is trained and judged on every chosen data set.",
             key="new:method", labelled=True,
         )  # fmt: skip
-        common = run_plan.common_classes([data[name] for name in names])
-        held = [name for name in st.session_state.get("new:classes", ()) if name in common]
-        st.session_state["new:classes"] = held
-        classes = st.multiselect(
-            "Classes", common, placeholder="all classes", key=state.kept("new:classes", []),
-            help="Leave empty for all. Only classes that every chosen data set has are offered.",
-        )  # fmt: skip
+        classes = run_plan.classes([data[name] for name in names])
         basics = run_plan.basics()
     settings: dict[str, dict[str, Any]] = {}
     wrong: list[str] = []

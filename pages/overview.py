@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import actions, navigation, queries, summary
-from dashboard.components import cards, job_card, pieces
+from dashboard import actions, navigation, queries, results, saved, summary, tour
+from dashboard.components import cards, job_card, pieces, save_box
 
 TITLE = "Overview"
 GROUP = "Prepare"
@@ -25,6 +25,7 @@ def render() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         pieces.title(TITLE)
         demo_button(looks)
+        tour.offer()
     cards.finding(summary.sentence(looks, titles))
     data = queries.data_sets()
     pieces.tiles(summary.tiles(data, len(titles), looks), navigation.href)
@@ -42,6 +43,11 @@ def render() -> None:
             icon_position="right",
         )  # fmt: skip
 
+    source = results.source()
+    if saved.saved_views(source):
+        pieces.heading("Saved views")
+        save_box.links(source)
+
 
 def welcome(titles: queries.Titles) -> None:
     """An empty workspace: what this is, and the one step that shows it."""
@@ -57,6 +63,7 @@ def welcome(titles: queries.Titles) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         demo_button([])
+        tour.offer()
         st.page_link(navigation.page("data_sets"), label="Use my own pictures")
     st.caption(summary.demo_words(titles))
 

@@ -15,17 +15,28 @@ ROOT = Path(__file__).parents[1]
 
 ORDER = (
     ("core.types", "core.errors", "core"),
+    ("core.reference",),
     ("core.registry", "core.config", "core.workspace", "core.seeding", "core.liveness"),
     ("core.people", "core.heat"),
+    ("core.marks",),
+    ("core.saved",),
+    ("core.thresholds",),
     ("core.synthesis", "core.layers"),
     ("core.data",),
     ("core.backbones",),
     ("core.methods",),
     ("core.maps",),
     ("core.metrics",),
+    ("core.overlays",),
     ("core.runs",),
+    ("core.judging",),
+    ("core.pictures",),
     ("core.comparison",),
+    ("core.replicates",),
+    ("core.cuts",),
+    ("core.trials",),
     ("core.engine",),
+    ("core.reevaluation",),
     ("core.store",),
     ("core.listing",),
     ("core.jobs",),
@@ -49,10 +60,13 @@ NEVER = {
 
 TORCH_FREE = (
     "core.types", "core.errors", "core.registry", "core.config", "core.workspace", "core.runs",
-    "core.comparison",
+    "core.comparison", "core.replicates", "core.reference",
     "core.data", "core.metrics", "core.store", "core.jobs", "core.listing", "core.demo",
     "core.console", "core.console_lists", "core.console_tables", "core.commands", "core.cli",
-    "core.people", "core.heat", "dashboard", "pages",
+    "core.marks", "core.reevaluation",
+    "core.people", "core.heat", "core.trials", "core.cuts",
+    "core.saved", "core.thresholds", "core.overlays", "core.judging", "core.pictures",
+    "dashboard", "pages",
 )  # fmt: skip
 """What must import without torch at module level: the dashboard and the queue stay light."""
 

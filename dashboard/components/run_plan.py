@@ -32,6 +32,17 @@ def common_classes(data: Sequence[DataLook]) -> list[str]:
     return sorted(set.intersection(*sets)) if sets else []
 
 
+def classes(data: Sequence[DataLook]) -> list[str]:
+    """Some of the classes that every chosen data set has; [] for all."""
+    common = common_classes(data)
+    key = kept("new:classes", [])
+    st.session_state[key] = [name for name in st.session_state[key] if name in common]
+    return st.multiselect(
+        "Classes", common, placeholder="all classes", key=key,
+        help="Leave empty for all. Only classes that every chosen data set has are offered.",
+    )  # fmt: skip
+
+
 def basics() -> dict[str, Any]:
     """Widgets for setting, protocol, size, epochs, seeds and device; the values by `Plan` field."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):

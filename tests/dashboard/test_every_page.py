@@ -83,4 +83,6 @@ def test_it_opens_and_says_something(
     assert not test.exception, [error.message for error in test.exception]
     words = said(test)
     assert len(words) > 80 and "Traceback" not in words and "Something went wrong" not in words
-    assert "fs-failure" not in words or kind in ("failed", "filled"), "a page that merely lacks data fails not"
+    assert "fs-failure" not in words or kind in ("failed", "filled"), (
+        "a page that merely lacks data fails not"
+    )
