@@ -14,6 +14,7 @@ from dashboard.ranking import number
 STRIP = 12
 TOLD_APART = {"setting": "{}", "protocol": "{}", "size": "{} px", "seed": "seed {}"}
 """What may tell two runs of one method apart, and how a label says it."""
+USUAL = ("unified", "benchmark")
 
 
 class Place(NamedTuple):
@@ -82,7 +83,10 @@ def pane_facts(case: pd.Series, run: str, threshold: Threshold | None) -> list[t
 
 
 def run_labels(runs: pd.DataFrame, titles: Mapping[str, str]) -> dict[str, str]:
-    """{run id: label} that tells runs of one list apart: method, and what differs."""
+    """{run id: label} that tells runs of one list apart: method, and what differs.
+
+    Where setting or protocol differ, only the less usual one is named.
+    """
     labels: dict[str, str] = {}
     for method, same in runs.groupby("method", sort=False):
         title = titles.get(str(method), str(method))
@@ -90,7 +94,11 @@ def run_labels(runs: pd.DataFrame, titles: Mapping[str, str]) -> dict[str, str]:
         columns = [same[name] for name in ("run_id", *TOLD_APART)]
         for run_id, *values in zip(*columns, strict=True):
             told = dict(zip(TOLD_APART, values, strict=True))
-            parts = [TOLD_APART[name].format(told[name]) for name in TOLD_APART if name in several]
+            parts = [
+                TOLD_APART[name].format(value)
+                for name, value in told.items()
+                if name in several and value not in USUAL
+            ]
             labels[str(run_id)] = ", ".join([title, *parts])
     labels = {str(run_id): labels[str(run_id)] for run_id in runs["run_id"]}
     said = list(labels.values())

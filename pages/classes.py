@@ -7,7 +7,6 @@ import streamlit as st
 from dashboard import by_class, class_words, counting, queries, results, state, words
 from dashboard.components import cards, class_parts, class_sizes
 from dashboard.components.empty import empty
-from dashboard.components.measure_help import measure_help
 
 TITLE = "By class"
 GROUP = "Understand"
@@ -68,7 +67,6 @@ def render() -> None:
     weakest = by_class.weakest(values[looks[0].label], classes)
     held = [st.query_params.get(class_parts.CLASS), st.session_state.get(class_parts.CLASS)]
     current = next((name for name in held if name in classes), weakest)
-    measure_help(list(titles), "classes")
     class_parts.grid(metrics, looks, classes, by, way, query, current)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bc-class"):
         st.subheader("One class", anchor=False, width="content")
