@@ -31,6 +31,7 @@ ORDER = (
     ("core.runs",),
     ("core.judging",),
     ("core.pictures",),
+    ("core.capsule",),
     ("core.comparison",),
     ("core.replicates",),
     ("core.cuts",),
@@ -66,6 +67,7 @@ TORCH_FREE = (
     "core.marks", "core.reevaluation",
     "core.people", "core.heat", "core.trials", "core.cuts",
     "core.saved", "core.thresholds", "core.overlays", "core.judging", "core.pictures",
+    "core.capsule",
     "dashboard", "pages",
 )  # fmt: skip
 """What must import without torch at module level: the dashboard and the queue stay light."""
