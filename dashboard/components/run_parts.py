@@ -22,6 +22,7 @@ from dashboard.boards import Cell
 from dashboard.components import cards, grids
 from dashboard.components.empty import empty
 from dashboard.components.measure_help import measure_help
+from dashboard.components.report_parts import take_away
 from dashboard.results import Live, Source
 
 CURVES = {
@@ -118,7 +119,9 @@ def class_table(
         st.caption(f"Values as ADer counts: {counting.MISSING[way]}.")
     else:
         st.caption(f"{counting.caption(way)} A class leads to its cases.")
-    measure_help(list(qualities), "run")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        measure_help(list(qualities), "run")
+        take_away(results.source(), [run_id], "run")
     st.page_link(
         navigation.page("classes"), label="Take it apart by class, kind and size of flaw",
         icon=":material/category:", query_params={"run": run_id},

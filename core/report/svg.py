@@ -1,0 +1,187 @@
+"""Small figures as inline SVG: bars with intervals, histograms with a threshold, curves.
+
+No script, no font, no outside reference; colours come from the page's style sheet (`currentColor`
+and variables), so that they suit a light and a dark page and paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import pairwise
+
+WIDTH = 620
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One value with its interval, 0 to 1; None where there is none."""
+
+    label: str
+    value: float | None
+    low: float | None
+    high: float | None
+    colour: str
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A curve through points in the unit square."""
+
+    label: str
+    points: Sequence[tuple[float, float]]
+    colour: str
+    dash: str = ""
+
+
+def figure(width: float, height: float, title: str, text: str, body: str) -> str:
+    """An accessible SVG that fits its column; `text` says in words what it shows."""
+    return (
+        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(title, True)}">'
+        f"<title>{escape(title)}</title><desc>{escape(text)}</desc>{body}</svg>"
+    )
+
+
+def bars(rows: Sequence[Bar], title: str, low: float = 0.0, chance: float | None = None) -> str:
+    """Horizontal bars with intervals; a dashed line at `chance`.
+
+    Args:
+        low: where the axis begins; it ends at 1.
+    """
+    left, right, step, top = 190.0, WIDTH - 70.0, 26.0, 8.0
+    height = top + step * len(rows) + 30
+
+    def x(value: float) -> float:
+        return left + (right - left) * (min(1.0, max(low, value)) - low) / (1 - low)
+
+    parts = [_axis(x, low, top, height - 24)]
+    for i, row in enumerate(rows):
+        y = top + step * i + step / 2
+        parts.append(_text(left - 10, y + 4, row.label, "end"))
+        if row.value is None:
+            parts.append(_text(left + 6, y + 4, "–", "start", "dim"))
+            continue
+        parts.append(
+            f'<rect x="{left:g}" y="{y - 6:g}" width="{max(1.0, x(row.value) - left):.1f}" '
+            f'height="12" rx="3" fill="{row.colour}" fill-opacity="0.55"/>'
+        )
+        if row.low is not None and row.high is not None:
+            parts.append(
+                f'<path d="M{x(row.low):.1f} {y - 4:g}v8M{x(row.low):.1f} {y:g}'
+                f'H{x(row.high):.1f}m0 -4v8" stroke="currentColor" fill="none"/>'
+            )
+        parts.append(_text(WIDTH - 6, y + 4, f"{row.value:.3f}", "end"))
+    if chance is not None:
+        parts.append(
+            f'<path d="M{x(chance):.1f} {top:g}V{height - 24:g}" class="guide"/>'
+            + _text(x(chance) + 4, height - 28, "chance", "start", "dim")
+        )
+    told = "; ".join(f"{row.label} {row.value:.3f}" for row in rows if row.value is not None)
+    return figure(WIDTH, height, title, told, "".join(parts))
+
+
+def _axis(x: object, low: float, top: float, bottom: float) -> str:
+    place = x if callable(x) else float
+    ticks = [low + (1 - low) * i / 5 for i in range(6)]
+    return "".join(
+        f'<path d="M{place(tick):.1f} {top:g}V{bottom:g}" class="grid"/>'
+        + _text(place(tick), bottom + 16, f"{tick:.1f}", "middle", "dim")
+        for tick in ticks
+    )
+
+
+def histogram(
+    normal: Sequence[tuple[float, float]],
+    anomalous: Sequence[tuple[float, float]],
+    threshold: float | None,
+    title: str,
+    words: tuple[str, str],
+    colours: tuple[str, str],
+) -> str:
+    """Counts of normal scores above the line and of anomalous ones below it.
+
+    Args:
+        normal, anomalous: (middle of the bin, count), rising.
+        words: what the two kinds are called.
+    """
+    height, left, right, middle = 190.0, 12.0, WIDTH - 12.0, 92.0
+    scores = [value for value, _ in [*normal, *anomalous]]
+    scores += [] if threshold is None else [threshold]
+    low, high = min(scores, default=0.0), max(scores, default=1.0)
+    span = (high - low) or 1.0
+    tallest = max([count for _, count in [*normal, *anomalous]], default=1.0) or 1.0
+
+    def x(value: float) -> float:
+        return left + (right - left) * (value - low) / span
+
+    parts = [f'<path d="M{left:g} {middle:g}H{right:g}" class="axis"/>']
+    for points, colour, way in ((normal, colours[0], -1), (anomalous, colours[1], 1)):
+        wide = _bin(points) / span * (right - left)
+        for value, count in points:
+            tall = 70 * count / tallest
+            y = middle - tall if way < 0 else middle
+            parts.append(
+                f'<rect x="{x(value) - wide / 2:.1f}" y="{y:.1f}" width="{max(1, wide - 1):.1f}" '
+                f'height="{tall:.1f}" fill="{colour}"/>'
+            )
+    parts.append(_text(left, 14, f"{words[0]} above the line", "start", "dim"))
+    parts.append(_text(left, height - 22, f"{words[1]} below it", "start", "dim"))
+    for value in (low, low + span / 2, high):
+        anchor = "start" if value == low else "end" if value == high else "middle"
+        parts.append(_text(x(value), height - 4, f"{value:.4g}", anchor, "dim"))
+    if threshold is not None:
+        parts.append(f'<path d="M{x(threshold):.1f} 20V{height - 34:g}" class="cut"/>')
+        anchor = "end" if x(threshold) > WIDTH * 0.7 else "start"
+        shift = -5 if anchor == "end" else 5
+        parts.append(_text(x(threshold) + shift, 30, f"{threshold:.4g}", anchor))
+    told = f"Scores from {low:.4g} to {high:.4g}."
+    return figure(WIDTH, height, title, told, "".join(parts))
+
+
+def _bin(points: Sequence[tuple[float, float]]) -> float:
+    values = [value for value, _ in points]
+    steps = [b - a for a, b in pairwise(values) if b > a]
+    return min(steps, default=0.0)
+
+
+def curves(lines: Sequence[Line], title: str, x_title: str, y_title: str, chance: bool) -> str:
+    """Lines in the unit square with a legend; a dashed diagonal where that is chance."""
+    side, left, top = 300.0, 52.0, 8.0
+    width, height = WIDTH, side + top + 44
+
+    def at(x: float, y: float) -> str:
+        return f"{left + side * min(1, max(0, x)):.1f} {top + side * (1 - min(1, max(0, y))):.1f}"
+
+    parts = []
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        parts.append(
+            f'<path d="M{at(tick, 0)}L{at(tick, 1)}M{at(0, tick)}L{at(1, tick)}" class="grid"/>'
+        )
+        parts.append(_text(left + side * tick, top + side + 16, f"{tick:.0%}", "middle", "dim"))
+        parts.append(_text(left - 6, top + side * (1 - tick) + 4, f"{tick:.0%}", "end", "dim"))
+    if chance:
+        parts.append(f'<path d="M{at(0, 0)}L{at(1, 1)}" class="guide"/>')
+    for i, line in enumerate(lines):
+        path = "L".join(at(x, y) for x, y in line.points)
+        dash = f' stroke-dasharray="{line.dash}"' if line.dash else ""
+        pen = f'stroke="{line.colour}"{dash}'
+        y = top + 14 + 22 * i
+        parts.append(f'<path d="M{path}" fill="none" stroke-width="2" {pen}/>')
+        parts.append(
+            f'<path d="M{left + side + 24:g} {y - 4:g}h26" stroke-width="2.5" {pen}/>'
+            + _text(left + side + 58, y, line.label, "start")
+        )
+    parts.append(_text(left + side / 2, top + side + 36, x_title, "middle", "dim"))
+    parts.append(
+        f'<text transform="translate(12 {top + side / 2:g}) rotate(-90)" text-anchor="middle" '
+        f'class="dim">{escape(y_title)}</text>'
+    )
+    told = f"{y_title} against {x_title}: " + ", ".join(line.label for line in lines)
+    return figure(width, height, title, told, "".join(parts))
+
+
+def _text(x: float, y: float, words: str, anchor: str, kind: str = "") -> str:
+    named = f' class="{kind}"' if kind else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}>{escape(words)}</text>'
