@@ -1,7 +1,7 @@
 """The Failures page: cases of one run, beside others, ranked, filtered and grouped.
 
 Pure functions of pandas frames, quick for 50,000 cases and four runs. The pool of cases is cached
-by the runs themselves, so that a new mark or a new run does not read it again.
+by the edition of the store, so that a new mark does not read it again.
 
 A ranking speaks of the first run; "found by none" and "found only by" speak of all chosen ones.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,11 +17,9 @@ import streamlit as st
 
 from core.marks import Disputes
 from core.metrics.enrichment import third_edges
-from core.runs import RunDirectory
 from core.store import case_query, read
 from core.types import GOOD
-from core.workspace import Workspace
-from dashboard import casework
+from dashboard import casework, results
 from dashboard.casework import ALL
 from dashboard.results import Source
 
@@ -66,32 +63,15 @@ class Choice:
 # -- the pool ---------------------------------------------------------------------------------
 
 
+@st.cache_data(show_spinner=False, max_entries=8)
 def pool(source: Source, runs: tuple[str, ...]) -> pd.DataFrame:
     """One row a case that all runs scored; see `casework.join`.
 
     Further columns: share (true area as a share of the image, NaN without a mask), aupimo (of the
     first run), "threshold:<run>", "oracle:<run>".
     """
-    stamps = tuple(_stamp(source.workspace, run) for run in runs)
-    return _pool(source.root, runs, stamps)
-
-
-def _stamp(workspace: Workspace, run: str) -> tuple[int, int]:
-    """Changes when the run's results do."""
-    try:
-        at = (workspace.runs / run / RunDirectory.STATUS).stat()
-        return at.st_mtime_ns, at.st_size
-    except OSError:
-        return 0, 0
-
-
-@st.cache_data(show_spinner=False, max_entries=8)
-def _pool(root: str, runs: tuple[str, ...], stamps: tuple[tuple[int, int], ...]) -> pd.DataFrame:
-    judged, workspace = {}, Workspace(Path(root))
-    for run in runs:
-        at = casework.thresholds(read.metrics(workspace, (run,)))
-        judged[run] = casework.judge(read.cases(workspace, run), at)
-    sizes = read.run(workspace, runs[0])["size"]
+    judged = {run: results.judged(source, run) for run in runs}
+    sizes = read.run(source.workspace, runs[0])["size"]
     return assemble(judged, 0 if sizes.empty else int(sizes.iloc[0]) ** 2)
 
 

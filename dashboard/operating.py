@@ -26,7 +26,7 @@ from dashboard.results import Source
 IMAGE, SPECIMEN = "image", "specimen"
 ORACLE, HELD_OUT, CHOSEN, HAND = "oracle", "held-out", "chosen", "hand"
 RULES = {
-    CHOSEN: "chosen", HELD_OUT: "held-out good images", ORACLE: "oracle (best F1 on the test set)",
+    CHOSEN: "chosen", HELD_OUT: "held-out good images", ORACLE: "oracle, best F1",
     HAND: "set by hand",
 }  # fmt: skip
 ALPHAS = {"0.01": "1 %", "0.02": "2 %", "0.05": "5 %", "0.1": "10 %", "0.2": "20 %"}

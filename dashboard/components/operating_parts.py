@@ -115,7 +115,7 @@ def _matrix_cell(count: int, word: str, kind: str, total: int) -> str:
 def rates(point: OperatingPoint, prevalence: float, say: Vocabulary) -> None:
     """Sensitivity, specificity, false-alarm rate, PPV and NPV with intervals."""
     ppv, npv = in_use.predictive_values(point, prevalence)
-    at = f"at {percent(prevalence)} {say.share}"
+    at = f"where {percent(prevalence)} are {say.bad}"
     helps = {"good": say.good, "bad": say.bad, "share": say.share}
     rows = [
         [Cell("Sensitivity", help=SENSITIVITY.format(**helps)), *_share(point.sensitivity)],
