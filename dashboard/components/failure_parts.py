@@ -64,24 +64,25 @@ def gallery(
         cards.note("Nothing here", nothing(choice, extra, spoken))
         return
     number_of = case_gallery.pages_of(groups)
-    page = _page(number_of, choice)
+    page, picker = _page(number_of, choice)
     shown = Shown(source, labels, choice, spoken, heat, marks.by_key(noted), extra.regions)
     case_gallery.show(shown, found, groups, page)
     if number_of > 1:
         with st.container(horizontal=True, vertical_alignment="center", key="failures-pages"):
-            st.pagination(number_of, key="failures-page")
+            st.pagination(number_of, key=picker)
             first = (page - 1) * PAGE + 1
             st.caption(f"{first:,} to {min(page * PAGE, len(found)):,} of {len(found):,}")
 
 
-def _page(number_of: int, choice: Choice) -> int:
-    """The page asked for; the first one when the list has changed."""
-    if st.session_state.get("failures-list") != choice:
-        st.session_state["failures-list"] = choice
-        st.session_state["failures-page"] = 1
-    held = int(st.session_state.get("failures-page") or 1)
-    st.session_state["failures-page"] = page = min(max(held, 1), number_of)
-    return page
+def _page(number_of: int, choice: Choice) -> tuple[int, str]:
+    """The page asked for and the key of its picker; every list has a picker of its own, so that a
+    new one begins at its first page."""
+    key = f"failures-page-{hash(choice) & 0xFFFFFFFF:x}"
+    held = int(st.session_state.get(key) or 1)
+    if held > number_of:  # the list has become shorter
+        del st.session_state[key]
+        held = 1
+    return held, key
 
 
 def _more(
