@@ -7,16 +7,11 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from core import thresholds
+from core.judging import points
 from core.runs import RunDirectory
 from core.workspace import Workspace
 
 Verdict: TypeAlias = Literal["anomalous", "review", "normal"]
-CUTS = {
-    "image_threshold_heldout": "held-out threshold",
-    "image_f1max_threshold": "oracle threshold",
-}
-"""A run's own thresholds, the better kind first; see `core.metrics.thresholds`."""
 
 
 class Cut(BaseModel):
@@ -53,18 +48,8 @@ def cut_of(workspace: Workspace, run: RunDirectory, class_name: str) -> Cut | No
     Raises:
         RunError: the run has no metrics (yet).
     """
-    chosen = thresholds.in_use(thresholds.chosen(workspace, run.run_id), class_name)
-    if chosen is not None:
-        oracle = " (oracle)" if chosen.origin == "oracle" else ""
-        name = f"chosen threshold “{chosen.name}”{oracle}"
-        low = None if chosen.upper is None else chosen.value
-        return Cut(value=chosen.value, name=name, low=low, high=chosen.upper)
-    found: dict[str, float] = {}
-    for row in run.read_table(RunDirectory.METRICS).to_pylist():
-        whole = row["class_name"] == class_name and not row.get("anomaly_type")
-        if whole and row["value"] is not None:
-            found[row["metric"]] = float(row["value"])
-    for metric, name in CUTS.items():
-        if metric in found:
-            return Cut(value=found[metric], name=name)
-    return None
+    at = points(workspace, run).get(class_name)
+    if at is None:
+        return None
+    low = None if at.upper is None else at.value
+    return Cut(value=at.value, name=at.name, low=low, high=at.upper)
