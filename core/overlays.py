@@ -118,8 +118,8 @@ def _ring(mask: Mask, dash: int) -> Mask:
     """The rim of a mask, 3 fine pixels wide; broken into dashes of that length."""
     ring: Mask = mask & _grown(~mask, 3)
     if dash:
-        y, x = np.ogrid[: mask.shape[0], : mask.shape[1]]
-        ring &= (x // dash + y // dash) % 2 == 0
+        odd_H, odd_W = ((np.arange(side) // dash % 2).astype(bool) for side in mask.shape)
+        ring &= odd_H[:, None] == odd_W
     return ring
 
 

@@ -31,11 +31,7 @@ ORDER = (
     ("core.runs",),
     ("core.judging",),
     ("core.pictures",),
-    (
-        "core.capsule",
-        "core.report",
-        "core.exporting",
-    ),
+    ("core.capsule",),
     ("core.comparison",),
     ("core.replicates",),
     ("core.cuts",),
