@@ -89,7 +89,8 @@ def points(workspace: Workspace, run: RunDirectory) -> dict[str, Point]:
             held = kind == "held"
             found[row["class_name"]] = Point(
                 value=float(row["value"]), kind="held-out" if held else "oracle", oracle=not held,
-                name="held-out threshold" if held else "oracle threshold", note=row.get("note") or "",
+                name="held-out threshold" if held else "oracle threshold",
+                note=row.get("note") or "",
             )  # fmt: skip
     kept = thresholds.chosen(workspace, run.run_id)
     for name in {str(row["class_name"]) for row in rows} - {MEAN}:

@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core import liveness
 from core.errors import UsageError
@@ -22,6 +23,10 @@ from core.workspace import Workspace, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = re.compile(r"[\w.-]+\.(html|zip)")
+PATIENCE = 2.0
+"""Seconds a stopped process has to end by itself."""
+TELLING = ("report", "export")
+"""Commands that say how far they are."""
 KINDS = {".html": "report", ".zip": "archive"}
 
 
@@ -40,12 +45,26 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A file being made, or one that failed: `error` says why."""
+    """A file being made, or one that failed.
+
+    Attributes:
+        share, words: how far it is, 0 to 1, and what it does; None where that is not known.
+        error: why it failed; "" while it is at work.
+    """
 
     name: str
     what: str
     began: float
     error: str = ""
+    share: float | None = None
+    words: str = ""
+
+    def left(self, at: float) -> float | None:
+        """Seconds until it ends, judged by its progress; None before that can be told."""
+        passed = at - self.began
+        if self.share is None or self.share < 0.03 or passed < 2:
+            return None
+        return passed * (1 - self.share) / self.share
 
 
 def folder(workspace: Workspace) -> Path:
@@ -69,6 +88,8 @@ def start(workspace: Workspace, arguments: list[str], name: str, what: str) -> s
     log = workspace.logs / f"{name}.log"
     command = [sys.executable, "-m", "core", *arguments, "--out", str(target),
                "--workspace", str(workspace.root), "--json"]  # fmt: skip
+    if arguments[0] in TELLING:
+        command += ["--progress", str(_aside(target))]
     with log.open("wb") as out:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
@@ -96,11 +117,26 @@ def jobs(workspace: Workspace) -> list[Job]:
         ended = child.poll() is not None if child else not liveness.alive(held["process"])
         if ended and (path.parent / name).exists():
             path.unlink(missing_ok=True)
+            _aside(path.parent / name).unlink(missing_ok=True)
             _CHILDREN.pop(name, None)
             continue
         error = _why(workspace.logs / f"{name}.log") if ended else ""
-        found.append(Job(name, str(held["what"]), float(held["began"]), error))
+        share, words = _progress(path.parent / name)
+        found.append(Job(name, str(held["what"]), float(held["began"]), error, share, words))
     return found
+
+
+def _aside(target: Path) -> Path:
+    """Where the child says how far it is; `stop` clears it away with what is half-written."""
+    return target.with_name(f".{target.name}.progress")
+
+
+def _progress(target: Path) -> tuple[float | None, str]:
+    try:
+        held = json.loads(_aside(target).read_text())
+        return min(1.0, max(0.0, float(held["share"]))), str(held["words"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, ""
 
 
 def _why(log: Path) -> str:
@@ -122,12 +158,23 @@ def stop(workspace: Workspace, name: str) -> None:
         process = json.loads(job.read_text())["process"]
         if liveness.alive(process):
             os.killpg(int(process["pid"]), signal.SIGTERM)
+        _gone(name, process)
     except (OSError, ValueError, KeyError):
         pass
     _CHILDREN.pop(name, None)
     job.unlink(missing_ok=True)
     for part in folder(workspace).glob(f".{name}.*"):
         part.unlink(missing_ok=True)
+
+
+def _gone(name: str, process: dict[str, Any]) -> None:
+    """Wait for a process told to end, and end it the hard way when it does not listen."""
+    child, deadline = _CHILDREN.get(name), time.monotonic() + PATIENCE
+    while (child.poll() is None) if child else liveness.alive(process):
+        if time.monotonic() > deadline:
+            os.killpg(int(process["pid"]), signal.SIGKILL)
+            deadline = float("inf")
+        time.sleep(0.02)
 
 
 def made(workspace: Workspace) -> list[Made]:

@@ -41,13 +41,11 @@ def render() -> None:
         beside = [run for run in runs.loc[runs["fingerprint"] == data, "run_id"] if run != first]
         others = state.pick_many("with", beside, label="Beside", words=labels, most=MOST)
     say = words.current()
-    missed, alarms = report_parts.counts(source, first)
-    several = f" beside {len(others)} more" if others else ""
+    several = f" beside {', '.join(labels[run] for run in others)}" if others else ""
     cards.finding(
-        f"**One file to hand over: {labels[first]}{several}**, with "
-        f"{words.counted(missed, say.miss, say.misses)} and "
-        f"{words.counted(alarms, say.alarm, say.alarms)} at its thresholds, figures, tables, "
-        "settings and hashes. It needs no network and prints on A4."
+        f"**{report_parts.stands(results.judged(source, first), labels[first], say)}** "
+        f"One file to hand over tells it{several}, with figures, tables, the worst cases as "
+        "pictures, settings and hashes; it needs no network and prints on A4."
     )
     left, right = st.columns(2)
     with left.container(border=True, key="card-report"):

@@ -24,7 +24,8 @@ def capsule(
     as_json: AsJson = False,
 ) -> int:
     """Pack what a run claims (config, scores, thresholds, hashes) into one file."""
-    from core.capsule import make
+    from core.capsule.archive import open_capsule
+    from core.capsule.making import gone, make
     from core.runs import RunDirectory
 
     place = Workspace.locate(workspace)
@@ -32,10 +33,16 @@ def capsule(
     target = out.expanduser().resolve()
     with console.reporting("capsule") as report:
         manifest = make(place, run, target, with_model, report)
-    size = target.stat().st_size
-    found = {"run_id": run.run_id, "file": str(target), "bytes": size}
-    found["members"] = len(manifest["members"])
-    return console.answer(found, as_json, f"{target}: {size / 1e6:.1f} MB")
+    images, size = open_capsule(target).images(), target.stat().st_size
+    lost = gone(images)
+    found = {
+        "run_id": run.run_id, "file": str(target), "bytes": size,
+        "members": len(manifest.members), "images": len(images), "gone": lost,
+        "with_model": with_model,
+    }  # fmt: skip
+    words = f"{target}: {size / 1e6:.2f} MB, hashes of {len(images)} test images"
+    words += f"; {lost} images or masks are gone, so they have none" if lost else ""
+    return console.answer(found, as_json, words)
 
 
 @app.command()
@@ -43,7 +50,9 @@ def verify(
     file: Annotated[Path, typer.Argument(help="a capsule", metavar="CAPSULE")],
     data: Annotated[Path | None, typer.Option(help="where the data set lies now")] = None,
     sample: Annotated[int, typer.Option(help="test images to score again")] = 20,
-    seed: Annotated[int, typer.Option(help="of the sample")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="of the sample; default: drawn, and told at the end")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<index>")] = "auto",
     workspace: Folder = None,
     as_json: AsJson = False,
@@ -53,10 +62,14 @@ def verify(
 
     place = Workspace.locate(workspace)
     root = data.expanduser().resolve() if data else None
-    found = carry_out(file.expanduser(), place, root, sample, seed, device)
+    with console.reporting("verify") as report:
+        found = carry_out(file.expanduser(), place, root, sample, seed, device, report)
     words = "\n".join(f"{check.state:<12} {check.what}: {check.said}" for check in found.checks)
-    verdict = "verified" if found.good else "NOT verified"
-    value = {"run_id": found.run_id, "verified": found.good}
-    value["checks"] = [asdict(check) for check in found.checks]
-    console.answer(value, as_json, f"{words}\n{found.run_id}: {verdict}")
+    value = {
+        "run_id": found.run_id, "verified": found.good, "verdict": found.verdict,
+        "seed": found.seed, "images": found.images,
+        "largest_difference": found.largest_difference,
+        "checks": [asdict(check) for check in found.checks],
+    }  # fmt: skip
+    console.answer(value, as_json, f"{words}\n{found.verdict}")
     return 0 if found.good else 1

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
 from core import console
 from core.commands.base import AsJson, Folder, RunId, app
 from core.vocabulary import VOCABULARIES
-from core.workspace import Workspace
+from core.workspace import Workspace, write_json
 
 Words = StrEnum("Words", {id: id for id in VOCABULARIES})  # type: ignore[misc]
 """Whose words the report uses."""
+
+Aside: TypeAlias = Annotated[
+    Path | None, typer.Option("--progress", hidden=True, help="a file that says how far it is")
+]
+
+
+def _noted(told: Callable[[float, str], None], aside: Path | None) -> Callable[[float, str], None]:
+    """`told`, that also keeps {"share", "words"} in a file for whoever watches; twice a second."""
+    last = float("-inf")
+
+    def note(share: float, words: str) -> None:
+        nonlocal last
+        told(share, words)
+        if aside is not None and time.monotonic() - last > 0.5:
+            last = time.monotonic()
+            write_json(aside, {"share": share, "words": words})
+
+    return note
 
 
 @app.command()
@@ -23,6 +43,7 @@ def report(
     out: Annotated[Path, typer.Option(help="the HTML file to write")],
     words: Annotated[Words, typer.Option(help="whose words")] = Words("general"),
     worst: Annotated[int, typer.Option(min=0, max=50, help="worst cases a class")] = 6,
+    progress: Aside = None,
     workspace: Folder = None,
     as_json: AsJson = False,
 ) -> int:
@@ -32,6 +53,7 @@ def report(
 
     place, target = Workspace.locate(workspace), out.expanduser().resolve()
     with console.reporting("report") as told:
+        told = _noted(told, progress)
         gathered = gather(place, run_ids, worst, told)
         write(place, gathered, VOCABULARIES[words.value], target, told)
     size = target.stat().st_size
@@ -51,6 +73,7 @@ def export(
     only: Annotated[
         str, typer.Option(help="comma-separated: found, missed, false alarm, passed; empty: all")
     ] = "",
+    progress: Aside = None,
     workspace: Folder = None,
     as_json: AsJson = False,
 ) -> int:
@@ -63,6 +86,7 @@ def export(
     wanted = tuple(part.strip().replace("-", " ") for part in only.split(",") if part.strip())
     with console.reporting("export") as told:
         if overlays:
+            told = _noted(told, progress)
             count = exporting.overlays(place, run, target, class_name, wanted, told)
         else:
             count = exporting.tables(place, run, target, tables)

@@ -1,58 +1,72 @@
-"""Checks a run capsule against the data: hashes, numbers that follow from the scores, and the
-scores themselves, of a random sample that the model sees again.
+"""Checks a run capsule against the data: hashes, numbers that follow from the scores, labels, and
+the scores themselves, of a random sample that the model sees again.
 """
 
 from __future__ import annotations
 
+import os
+import secrets
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 
-from core.capsule import IMAGES, MODEL, THRESHOLDS, Capsule, digest_of, file_facts, open_capsule
+from core.capsule.archive import Capsule, open_capsule
+from core.capsule.claims import Row, digest_of
+from core.capsule.making import data_root
 from core.config import EXTERNAL
 from core.data.images import decode, squash
 from core.data.layout import inside
+from core.engine import capsule_checks as checks
 from core.engine import reload
-from core.errors import DataError, FlawscopeError, UsageError
-from core.metrics.conventions import EXACT
-from core.metrics.evidence import score_ranking
-from core.metrics.ranking import auroc, average_precision, f1_max, f1_max_threshold
-from core.runs import RunDirectory
-from core.types import MEAN
-from core.workspace import Workspace
+from core.engine.capsule_checks import Check
+from core.engine.resolve import versions
+from core.errors import FlawscopeError, RunError, UsageError
+from core.runs import Record, RunDirectory
+from core.workspace import Workspace, write_json
 
-NUMBERS = 1e-9
 SAME_DEVICE, OTHER_DEVICE = 1e-5, 1e-3
-"""How far a score may differ, relative to the class's largest: batches differ, kinds of device
-differ more."""
-IMAGE_METRICS = {"image_auroc": auroc, "image_ap": average_precision, "image_f1max": f1_max}
-Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at; `said` is a sentence."""
-
-    what: str
-    state: Literal["ok", "failed", "not checked"]
-    said: str
+"""How far a score may differ, relative to the stored one: batches differ, kinds of device more."""
+AGAIN = "scores again"
+Report = Callable[[float, str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """All checks; `good` only when none failed and the sample was scored again."""
+    """All checks of a capsule.
+
+    Attributes:
+        seed: of the sample; the same seed draws the same images.
+        images: how many were scored again.
+        largest_difference: of their scores, relative to the stored ones; None: none was scored.
+    """
 
     run_id: str
+    seed: int
     checks: tuple[Check, ...]
+    images: int = 0
+    largest_difference: float | None = None
 
     @property
     def good(self) -> bool:
-        states = {check.what: check.state for check in self.checks}
-        return "failed" not in states.values() and states.get("scores again") == "ok"
+        """None failed, and the sample was scored again."""
+        return self.scored_again and all(check.state != "failed" for check in self.checks)
+
+    @property
+    def scored_again(self) -> bool:
+        return any(check.what == AGAIN and check.state == "ok" for check in self.checks)
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        failed = [check.what for check in self.checks if check.state == "failed"]
+        if failed:
+            return f"{self.run_id} is NOT verified: {' and '.join(failed)} failed."
+        if not self.scored_again:
+            return f"{self.run_id} is NOT verified: no image was scored again, see above for why."
+        return f"{self.run_id} is verified (sample of {self.images}, seed {self.seed})."
 
 
 def verify(
@@ -60,196 +74,181 @@ def verify(
     workspace: Workspace,
     data: Path | None = None,
     sample: int = 20,
-    seed: int = 0,
+    seed: int | None = None,
     device: str = "auto",
+    report: Report = lambda share, message: None,
 ) -> Verified:
     """Check a capsule.
 
     Args:
-        data: where the data set lies now; None: where it lay when the capsule was made.
+        data: where the data set lies now; None: where it lay when the run was made.
         sample: how many test images are scored again, spread over classes and labels.
+        seed: of the sample; None draws one, which whoever made the capsule could not foresee.
         device: see `reload.load`.
+        report: called with the share done and a message.
 
     Raises:
-        UsageError, DataError: it is no capsule, or `sample` is below 1.
+        UsageError, DataError: it is no capsule, or a number is out of range.
     """
     if sample < 1:
         raise UsageError(f"--sample came as {sample}; give 1 or more.")
+    if seed is not None and seed < 0:
+        raise UsageError(f"--seed came as {seed}; give 0 or more.")
+    drawn = secrets.randbelow(1 << 32) if seed is None else seed
     capsule = open_capsule(path)
-    checks = [_members(capsule)]
-    if checks[0].state == "failed":  # nothing in it can be trusted
-        return Verified(capsule.run_id, tuple(checks))
-    cases: Rows = capsule.table(RunDirectory.CASES).to_pylist()
-    checks += [_metrics(capsule, cases), _thresholds(capsule, cases)]
-    chosen = spread(cases, sample, seed)
-    config = capsule.json(RunDirectory.CONFIG)
-    named = data or Path(str((config["resolved"].get("dataset") or {}).get("root", "")))
-    files, usable = _files(capsule, chosen, named)
-    checks += [files, _again(capsule, workspace, usable, named, device)]
-    return Verified(capsule.run_id, tuple(checks))
+    report(0.0, "contents")
+    found = [checks.contents(capsule)]
+    if found[0].state == "failed":  # nothing in it can be trusted
+        return Verified(capsule.run_id, drawn, tuple(found))
+    cases, record = capsule.cases(), capsule.record()
+    root = data or data_root(record)
+    report(0.1, "numbers")
+    found += [checks.metrics(capsule, cases), checks.thresholds(capsule, cases)]
+    report(0.2, "images and labels")
+    found.append(checks.labels(cases, record, root, workspace))
+    images, usable = checks.files(capsule, checks.spread(cases, sample, drawn), root)
+    found.append(images)
+    with tempfile.TemporaryDirectory(prefix=".capsule-", dir=workspace.prepared) as folder:
+        aside = Workspace(Path(folder))
+        report(0.3, "the model")
+        model = _model(capsule, record, workspace, aside)
+        found.append(model)
+        if model.state != "ok" or not usable or root is None:
+            why = "There is no model" if model.state != "ok" else "There is no image"
+            if not usable and model.state != "ok":
+                why = "There is neither a model nor an image"
+            found.append(Check(AGAIN, "not checked", f"{why} to score again with."))
+            return Verified(capsule.run_id, drawn, tuple(found))
+        check, largest = _again(aside, record, usable, root, device, report)
+        found.append(check)
+    scored = len(usable) if largest is not None else 0
+    return Verified(capsule.run_id, drawn, tuple(found), scored, largest)
 
 
-def spread(cases: Rows, count: int, seed: int) -> Rows:
-    """Random cases, classes and labels in turn."""
-    rng = np.random.default_rng(seed)
-    groups: dict[tuple[str, int], Rows] = {}
-    for place in rng.permutation(len(cases)):
-        row = cases[int(place)]
-        groups.setdefault((row["class_name"], int(row["label"])), []).append(row)
-    found: Rows = []
-    turns = max(map(len, groups.values()), default=0)
-    for turn in range(turns):
-        found += [groups[name][turn] for name in sorted(groups) if turn < len(groups[name])]
-    return found[:count]
+def _model(capsule: Capsule, record: Record, workspace: Workspace, aside: Workspace) -> Check:
+    """Whether the model is there and has the recorded hashes; then it lies in `aside`.
 
-
-def _members(capsule: Capsule) -> Check:
-    wrong = capsule.damaged()
-    if wrong:
-        some = ", ".join(wrong[:3]) + (" and others" if len(wrong) > 3 else "")
-        return Check("contents", "failed", f"Not as they were when the capsule was made: {some}.")
-    return Check("contents", "ok", f"{len(capsule.manifest['members'])} members as they were made.")
-
-
-def _by_class(cases: Rows) -> dict[str, tuple[Any, Any]]:
-    found: dict[str, tuple[Any, Any]] = {}
-    for name in sorted({row["class_name"] for row in cases}):
-        mine = [row for row in cases if row["class_name"] == name]
-        scores = np.array([row["score"] for row in mine], np.float64)
-        found[name] = scores, np.array([row["label"] for row in mine], np.int64)
-    return found
-
-
-def _metrics(capsule: Capsule, cases: Rows) -> Check:
-    stored = {
-        (row["class_name"], row["metric"]): row["value"]
-        for row in capsule.table(RunDirectory.METRICS).to_pylist()
-        if row.get("convention", EXACT) == EXACT and not row.get("anomaly_type")
-    }
-    compared, wrong = 0, []
-    for name, (scores_N, labels_N) in _by_class(cases).items():
-        ranking = score_ranking(scores_N, labels_N)
-        for metric, formula in IMAGE_METRICS.items():
-            value = None if isinstance(ranking, str) else float(formula(ranking)[0])
-            held = stored.get((name, metric))
-            compared += 1
-            if (value is None) != (held is None) or (
-                value is not None and held is not None and abs(value - held) > NUMBERS
-            ):
-                wrong.append(f"{metric} of {name}")
-    if wrong:
-        return Check("metrics", "failed", f"Do not follow from the scores: {', '.join(wrong)}.")
-    return Check("metrics", "ok", f"{compared} image metrics follow from the scores.")
-
-
-def _thresholds(capsule: Capsule, cases: Rows) -> Check:
-    wrong, compared = [], 0
-    for name, held in capsule.json(THRESHOLDS).items():
-        if held["kind"] != "oracle" or name == MEAN:
-            continue
-        scores_N, labels_N = _by_class(cases)[name]
-        ranking = score_ranking(scores_N, labels_N)
-        compared += 1
-        if isinstance(ranking, str) or held["value"] != float(f1_max_threshold(ranking)[0]):
-            wrong.append(name)
-    if wrong:
-        return Check("thresholds", "failed", f"Do not follow from the scores: {', '.join(wrong)}.")
-    if not compared:
-        said = "None is an oracle one; held-out and chosen ones do not follow from these scores."
-        return Check("thresholds", "not checked", said)
-    return Check("thresholds", "ok", f"{compared} oracle thresholds follow from the scores.")
-
-
-def _files(capsule: Capsule, chosen: Rows, root: Path) -> tuple[Check, Rows]:
-    """Whether the sample's files are those the run saw, and the cases whose image is there."""
-    held = capsule.json(IMAGES)
-    changed, gone, usable = [], [], []
-    for row in chosen:
-        known = held.get(row["key"], {"image": None, "masks": {}})
-        for key, facts in {row["key"]: known["image"], **known["masks"]}.items():
-            now = file_facts(root, key)
-            if isinstance(now, str):
-                gone.append(key)
-            elif now != facts:
-                changed.append(key)
-            elif key == row["key"]:
-                usable.append(row)
-    if changed:
-        return Check(
-            "images", "failed", f"Other content than the run saw: {_some(changed)}."
-        ), usable
-    if len(gone) == len(chosen) or not usable:
-        said = f"No image of the sample is in {root}; say where the data set lies with --data."
-        return Check("images", "not checked", said), usable
-    if gone:
-        return Check("images", "failed", f"Not in {root}: {_some(gone)}."), usable
-    return Check("images", "ok", f"{len(usable)} images have the content the run saw."), usable
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _again(capsule: Capsule, workspace: Workspace, rows: Rows, root: Path, device: str) -> Check:
-    """The sample scored by the model anew."""
-    what = "scores again"
-    if not rows:
-        return Check(what, "not checked", "There is no image to score.")
-    if capsule.json(RunDirectory.CONFIG)["config"]["method"] == EXTERNAL:
-        said = "The maps were made elsewhere: there is no model that could score again."
-        return Check(what, "not checked", said)
-    with tempfile.TemporaryDirectory(prefix="flawscope-capsule-") as aside:
-        try:
-            loaded = _loaded(capsule, workspace, Path(aside), device)
-            scores = _scored(loaded, rows, root)
-        except UsageError as error:
-            return Check(what, "not checked", str(error))
-        except FlawscopeError as error:
-            return Check(what, "failed", str(error))
-        size = max(abs(float(row["score"])) for row in rows) or 1.0
-        off = [abs(scores[row["key"]] - float(row["score"])) / size for row in rows]
-        reach = OTHER_DEVICE if loaded.note else SAME_DEVICE
-    worst = int(np.argmax(off))
-    said = f"{len(rows)} images scored again; the largest difference is {off[worst]:.1e}"
-    if off[worst] > reach:
-        return Check(what, "failed", f"{said}, at {rows[worst]['key']} (allowed {reach:g}).")
-    return Check(what, "ok", f"{said} of the largest score. {loaded.note}".strip())
-
-
-def _loaded(capsule: Capsule, workspace: Workspace, aside: Path, device: str) -> reload.Loaded:
-    """The run's model: the capsule's own, else that of the run in the workspace.
-
-    Raises:
-        UsageError: neither is there.
-        DataError: the workspace's model is not the capsule's.
+    The config always comes from the capsule: what it claims is what is tried.
     """
-    if capsule.with_model:
-        place = Workspace(aside)
-        capsule.unpack_run(place.runs)
-        (aside / "weights").symlink_to(workspace.weights)
-        return reload.load(place, capsule.run_id, device)
-    folder = workspace.runs / capsule.run_id / RunDirectory.CHECKPOINT
-    if not folder.is_dir():
-        raise UsageError(
-            f"The model is neither in the capsule (make it with --with-model) nor in the workspace "
-            f"{workspace.root} (choose the one that holds the run with --workspace)."
+    what = "model"
+    if record.config.method == EXTERNAL:
+        said = (
+            "The maps were made elsewhere, so no model could score again: only hashes, numbers "
+            "and labels can be checked."
         )
-    for name, digest in capsule.json(MODEL).items():
-        path = inside(folder, name)
-        if not path.is_file() or digest_of(path) != digest:
-            raise DataError(f"The workspace's model is not the capsule's: {name} differs.")
-    return reload.load(workspace, capsule.run_id, device)
+        return Check(what, "not checked", said)
+    wanted, carried = capsule.model(), capsule.model_members
+    held = RunDirectory(workspace.runs / capsule.run_id)
+    if not wanted:
+        said = "The run kept no model when the capsule was made, so nothing can be scored again."
+        return Check(what, "not checked", said)
+    if not carried and not held.has(RunDirectory.CHECKPOINT):
+        said = (
+            "It is neither in the capsule (make it with --with-model) nor in the workspace "
+            f"{workspace.root} (name the one that holds the run with --workspace)."
+        )
+        return Check(what, "not checked", said)
+    there = carried or _hashes(held.path / RunDirectory.CHECKPOINT)
+    other = sorted(
+        name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name)
+    )
+    place = "the capsule" if carried else "the workspace"
+    if other:
+        said = f"The model in {place} is not the recorded one: {checks.some(other)}."
+        return Check(what, "failed", said)
+    if not carried and not _same(held, record):
+        said = f"The run in {workspace.root} has another config than the capsule."
+        return Check(what, "failed", said)
+    run = aside.runs / capsule.run_id
+    capsule.unpack_run(run, model=bool(carried))
+    if not carried:
+        os.symlink(held.path / RunDirectory.CHECKPOINT, run / RunDirectory.CHECKPOINT)
+    (aside.root / "weights").symlink_to(workspace.weights)
+    _without_lost_weights(run, record)
+    return Check(what, "ok", f"{len(wanted)} files in {place} have the recorded hashes.")
 
 
-def _scored(loaded: reload.Loaded, rows: Rows, root: Path) -> dict[str, float]:
+def _hashes(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): digest_of(path) for path in files}
+
+
+def _same(held: RunDirectory, record: Record) -> bool:
+    try:
+        return held.record() == record
+    except RunError:
+        return False
+
+
+def _without_lost_weights(run: Path, record: Record) -> None:
+    """A weight file named by a path of another machine is looked for where weights lie here."""
+    file = record.config.weights
+    if file and not Path(file).expanduser().is_file():
+        config = record.config.model_copy(update={"weights": None}).model_dump(mode="json")
+        write_json(
+            run / RunDirectory.CONFIG,
+            {"run_id": record.run_id, "created_at": record.created_at, "config": config,
+             "resolved": record.resolved},
+        )  # fmt: skip
+
+
+def _again(
+    aside: Workspace, record: Record, rows: Sequence[Row], root: Path, device: str, report: Report
+) -> tuple[Check, float | None]:
+    """The sample scored by the model anew, and the largest relative difference."""
+    try:
+        loaded = reload.load(aside, record.run_id, device)
+    except FlawscopeError as error:  # backbone weights or a device that are not here
+        return Check(AGAIN, "not checked", str(error)), None
+    try:
+        scores = _scored(loaded, rows, root, report)
+    except FlawscopeError as error:
+        return Check(AGAIN, "failed", str(error)), None
+    told = np.array([row.score for row in rows])
+    off = checks.gaps(np.array([scores[row.key] for row in rows]), told)
+    worst, reach = int(np.argmax(off)), OTHER_DEVICE if loaded.note else SAME_DEVICE
+    largest = float(off[worst])
+    said = f"{len(rows)} images scored again; the largest relative difference is {largest:.1e}"
+    if not largest <= reach:
+        many = int((~(off <= reach)).sum())
+        said += (
+            f", at {rows[worst].key} ({told[worst]:.6g} was stored, {scores[rows[worst].key]:.6g} "
+            f"came); {many} differ by more than {reach:g}."
+        )
+        return Check(AGAIN, "failed", f"{said}{_other_versions(record)}"), largest
+    return Check(AGAIN, "ok", f"{said}, allowed are {reach:g}. {loaded.note}".strip()), largest
+
+
+def _other_versions(record: Record) -> str:
+    """A hint, where packages that scores depend on differ from the run's."""
+    told, here = record.resolved.get("versions") or {}, versions()
+    other = [
+        f"{name} {told[name]} then, {here[name]} here"
+        for name in ("torch", "timm", "pillow", "numpy")
+        if name in told and name in here and told[name] != here[name]
+    ]
+    return f" Versions differ: {'; '.join(other)}." if other else ""
+
+
+def _scored(
+    loaded: reload.Loaded, rows: Sequence[Row], root: Path, report: Report
+) -> dict[str, float]:
+    """Scores by key, class by class, in batches of the run's size."""
     found: dict[str, float] = {}
-    for name in sorted({row["class_name"] for row in rows}):
-        mine = [row for row in rows if row["class_name"] == name]
-        images = [
-            squash(decode(inside(root, row["key"]), row["key"]).image, loaded.config.size)
-            for row in mine
-        ]
-        for batch in loaded.predicted(loaded.model(name), np.stack(images)):
-            for place, at in enumerate(batch.rows):
-                found[mine[int(at)]["key"]] = float(batch.scores_B[place])
+    for name in sorted({row.class_name for row in rows}):
+        mine = [row for row in rows if row.class_name == name]
+        method = loaded.model(name)
+        for start in range(0, len(mine), loaded.batch_size):
+            batch = mine[start : start + loaded.batch_size]
+            images_NCHW = np.stack(
+                [
+                    squash(decode(inside(root, row.key), row.key).image, loaded.config.size)
+                    for row in batch
+                ]
+            )
+            for predicted in loaded.predicted(method, images_NCHW):
+                for place, at in enumerate(predicted.rows):
+                    found[batch[int(at)].key] = float(predicted.scores_B[place])
+            done = len(found) / len(rows)
+            report(0.4 + 0.6 * done, f"image {len(found)} of {len(rows)}")
     return found

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from core import listing, marks
 from core.comparison import kept_comparison, same_images
 from core.config import external_name
@@ -18,12 +20,16 @@ from core.metrics.cases import Recall, recall
 from core.metrics.compare import DifferenceRow
 from core.metrics.conventions import EXACT
 from core.metrics.operating import OperatingPoint
+from core.metrics.rank_groups import Place, adjusted_p, places
+from core.metrics.verdicts import ALPHA
 from core.palette import method_colour
+from core.replicates import kept_replicates
 from core.runs import Record, RunDirectory, Status
 from core.types import MEAN
 from core.workspace import Workspace
 
 MOST_RUNS = 4
+RANKED = "image_auroc"
 DASHES = ("", "6 4", "2 3", "8 3 2 3")
 Report = Callable[[float, str], None]
 Points = list[tuple[float, float]]
@@ -76,6 +82,8 @@ class Gathered:
     data_card: DatasetCard | None
     compared: dict[str, list[DifferenceRow]] = field(default_factory=dict)
     """{label of another run: its paired differences to the first}."""
+    ranks: tuple[Place, ...] = ()
+    """Where each run stands by mean image AUROC among all; () where it cannot be told."""
     marked: tuple[marks.Mark, ...] = ()
     disputed: int = 0
 
@@ -122,9 +130,26 @@ def gather(
         data_name=str(dataset.get("name") or parts[0].record.config.data),
         data_card=_data_card(workspace, str(dataset.get("root") or "")),
         compared=compared,
+        ranks=_ranks(workspace, runs),
         marked=tuple(marks.standing(versions)),
         disputed=len(marks.disputes(versions)),
     )
+
+
+def _ranks(workspace: Workspace, runs: Sequence[RunDirectory]) -> tuple[Place, ...]:
+    """Places by image AUROC from paired resamples, as on the leaderboard."""
+    if len(runs) < 2:
+        return ()
+    try:
+        kept = [kept_replicates(workspace, run, RANKED) for run in runs]
+    except FlawscopeError:
+        return ()
+    alike = {(one.truth, one.classes) for one in kept}
+    if len(alike) > 1 or not all(one.varies for one in kept):
+        return ()
+    values = [one.mean()[0] for one in kept]
+    draws = np.stack([one.mean()[1] for one in kept])
+    return tuple(places(values, adjusted_p(values, draws) < ALPHA))
 
 
 def _part(
@@ -162,12 +187,12 @@ def _labels(workspace: Workspace, runs: Sequence[RunDirectory]) -> list[str]:
     for title, record in zip(titles, records, strict=True):
         config = record.config
         same = [r.config for t, r in zip(titles, records, strict=True) if t == title]
-        parts = [title]
+        parts = []
         for name in ("setting", "protocol", "size", "epochs", "seed"):
             if len({getattr(one, name) for one in same}) > 1:
                 value = getattr(config, name)
                 parts.append(f"seed {value}" if name == "seed" else str(value))
-        labels.append(", ".join(parts))
+        labels.append(f"{title} ({', '.join(parts)})" if parts else title)
     twice = {label for label in labels if labels.count(label) > 1}
     return [
         f"{label} {run.run_id[-4:]}" if label in twice else label

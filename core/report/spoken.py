@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from core.metrics.operating import Share
+from core.judging import Point
+from core.metrics.compare import DifferenceRow
+from core.metrics.operating import OperatingPoint, Share
+from core.metrics.rank_groups import Place
 from core.metrics.verdicts import verdict
-from core.report.gather import Gathered, Part
+from core.report.gather import RANKED, Gathered, Part
 from core.types import MEAN
 from core.vocabulary import Vocabulary
 
-RANKED = "image_auroc"
 CHANCE = 0.5
 
 
@@ -26,10 +29,54 @@ def listed(names: Sequence[str]) -> str:
 
 
 def share(one: Share) -> str:
-    """ "11 of 194 (5.7 %, 3.2 to 9.9 %)"."""
+    """ "11 of 194 (5.7 %, 3.2 % to 9.9 %)"; an en dash of none."""
+    if one.value is None:
+        return "–"
     low, high = one.interval
-    value = one.value or 0.0
-    return f"{one.hits} of {one.count} ({value:.1%}, {low:.1%} to {high:.1%})".replace("%", " %")
+    told = f"{one.hits} of {one.count} ({one.value:.1%}, {low:.1%} to {high:.1%})"
+    return told.replace("%", " %")
+
+
+def moment(at: str) -> str:
+    """ "25 November 2026, 06:31 UTC" of an ISO time; what is no such time stays as it is."""
+    try:
+        when = datetime.fromisoformat(at).astimezone(UTC)
+    except ValueError:
+        return at
+    return f"{when.day} {when:%B %Y, %H:%M} UTC"
+
+
+def signed(difference: float) -> str:
+    """ "+0.130", "−0.021"; "0.000" without a sign where it rounds to nothing."""
+    told = f"{difference:+.3f}".replace("-", "−")
+    return "0.000" if told[1:] == "0.000" else told
+
+
+def memory(count: float) -> str:
+    """ "3.0 GB"."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def place(one: Place) -> str:
+    """ "1", or "1 to 2" where the images do not tell."""
+    return str(one.best) if one.best == one.worst else f"{one.best} to {one.worst}"
+
+
+def by_class(rows: Sequence[DifferenceRow], first: str, second: str) -> str:
+    """In which classes which run is better by image AUROC; "" with one class."""
+    mine = [row for row in rows if row.class_name != MEAN and row.metric == RANKED]
+    if len(mine) < 2:
+        return ""
+    words = {
+        "a": f"{first} is better on", "b": f"{second} is better on",
+        "open": "they cannot be told apart on", "untested": "nothing could be tested on",
+    }  # fmt: skip
+    said = []
+    for kind, start in words.items():
+        names = [plain(row.class_name) for row in mine if verdict(row) == kind]
+        if names:
+            said.append(f"{start} {listed(names)}")
+    return f"Class by class, by image AUROC: {'; '.join(said)}."
 
 
 def title(gathered: Gathered) -> str:
@@ -48,6 +95,19 @@ def finding(gathered: Gathered, say: Vocabulary) -> list[str]:
             f"On {listed([plain(name) for name in weak])} {who} surely better than chance."
         )
     return [sentence for sentence in found if sentence]
+
+
+def counts(name: str, point: OperatingPoint, say: Vocabulary) -> str:
+    """What a threshold does to one class, in a sentence."""
+    said = []
+    if point.anomalous:
+        said.append(f"{point.missed} of {point.anomalous:,} {say.bad} {say.items} {say.missed}")
+    if point.normal:
+        said.append(f"{point.alarms} of {point.normal:,} {say.good} {say.items} flagged")
+    again = point.found_again + point.alarms_again
+    if point.banded:
+        said.append(f"{again} to {say.review}")
+    return f"{plain(name)}: {', '.join(said)}."
 
 
 def _lead(gathered: Gathered) -> list[str]:
@@ -74,13 +134,23 @@ def _counts(part: Part, say: Vocabulary) -> str:
         return f"{part.label} has scores, but no threshold to judge them by."
     missed, bad = sum(p.missed for p in points), sum(p.anomalous for p in points)
     alarms, good = sum(p.alarms for p in points), sum(p.normal for p in points)
-    oracle = any(cut.oracle for cut, _ in part.cuts.values())
-    at = "at thresholds chosen on these same images (oracle), so expect less in use"
-    held = "at thresholds that were not chosen on these images"
+    again = sum(p.found_again + p.alarms_again for p in points)
+    looked = f" and leaves {again} to {say.review}" if any(p.banded for p in points) else ""
     return (
         f"{part.label} misses {missed} of {bad:,} {say.bad} {say.items} and flags {alarms} of "
-        f"{good:,} {say.good} {say.items}, {at if oracle else held}."
+        f"{good:,} {say.good} {say.items}{looked}, {_at([cut for cut, _ in part.cuts.values()])}."
     )
+
+
+def _at(cuts: Sequence[Point]) -> str:
+    """Where thresholds come from, and what that means for their use."""
+    if all(cut.oracle for cut in cuts):
+        return "at thresholds chosen on these same images (oracle), so expect less in use"
+    if any(cut.oracle for cut in cuts):
+        return "at thresholds of which some are oracle, chosen on these same images"
+    if all(cut.kind == "held-out" for cut in cuts):
+        return "at thresholds from held-out normal images, not chosen on these"
+    return "at thresholds people chose; if they judged by these same images, expect less in use"
 
 
 def at_chance(gathered: Gathered) -> list[str]:

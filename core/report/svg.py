@@ -6,12 +6,15 @@ and variables), so that they suit a light and a dark page and paper.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
-WIDTH = 620
+WIDTH = 380
+"""Of every figure, in units that are about a pixel in a column of the report and on a telephone."""
+MOST = 44
+"""Characters of a label that fit above a bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +47,48 @@ def figure(width: float, height: float, title: str, text: str, body: str) -> str
     )
 
 
-def bars(rows: Sequence[Bar], title: str, low: float = 0.0, chance: float | None = None) -> str:
-    """Horizontal bars with intervals; a dashed line at `chance`.
-
-    Args:
-        low: where the axis begins; it ends at 1.
-    """
-    left, right, step, top = 190.0, WIDTH - 70.0, 26.0, 8.0
-    height = top + step * len(rows) + 30
+def bars(rows: Sequence[Bar], title: str, chance: float | None = None) -> str:
+    """Bars from 0 to 1 with intervals, each under its name; a dashed line at `chance`."""
+    left, right, step, top = 4.0, WIDTH - 4.0, 36.0, 4.0
+    bottom = top + step * len(rows) + 4
 
     def x(value: float) -> float:
-        return left + (right - left) * (min(1.0, max(low, value)) - low) / (1 - low)
+        return left + (right - left) * min(1.0, max(0.0, value))
 
-    parts = [_axis(x, low, top, height - 24)]
+    parts = [_axis(x, top, bottom)]
+    if chance is not None:
+        parts.append(f'<path d="M{x(chance):.1f} {top:g}V{bottom:g}" class="guide"/>')
     for i, row in enumerate(rows):
-        y = top + step * i + step / 2
-        parts.append(_text(left - 10, y + 4, row.label, "end"))
+        y = top + step * i + 25
+        parts.append(_text(left, y - 10, _short(row.label), "start"))
         if row.value is None:
-            parts.append(_text(left + 6, y + 4, "–", "start", "dim"))
+            parts.append(_text(right, y - 10, "–", "end", "dim"))
             continue
+        parts.append(_text(right, y - 10, f"{row.value:.3f}", "end"))
         parts.append(
-            f'<rect x="{left:g}" y="{y - 6:g}" width="{max(1.0, x(row.value) - left):.1f}" '
-            f'height="12" rx="3" fill="{row.colour}" fill-opacity="0.55"/>'
+            f'<rect x="{left:g}" y="{y - 5:g}" width="{max(1.0, x(row.value) - left):.1f}" '
+            f'height="10" rx="3" fill="{row.colour}" fill-opacity="0.6"/>'
         )
         if row.low is not None and row.high is not None:
             parts.append(
                 f'<path d="M{x(row.low):.1f} {y - 4:g}v8M{x(row.low):.1f} {y:g}'
                 f'H{x(row.high):.1f}m0 -4v8" stroke="currentColor" fill="none"/>'
             )
-        parts.append(_text(WIDTH - 6, y + 4, f"{row.value:.3f}", "end"))
-    if chance is not None:
-        parts.append(
-            f'<path d="M{x(chance):.1f} {top:g}V{height - 24:g}" class="guide"/>'
-            + _text(x(chance) + 4, height - 28, "chance", "start", "dim")
-        )
     told = "; ".join(f"{row.label} {row.value:.3f}" for row in rows if row.value is not None)
-    return figure(WIDTH, height, title, told, "".join(parts))
+    return figure(WIDTH, bottom + 20, title, told, "".join(parts))
 
 
-def _axis(x: object, low: float, top: float, bottom: float) -> str:
-    place = x if callable(x) else float
-    ticks = [low + (1 - low) * i / 5 for i in range(6)]
+def _short(label: str) -> str:
+    return label if len(label) <= MOST else f"{label[: MOST - 1].rstrip()}…"
+
+
+def _axis(x: Callable[[float], float], top: float, bottom: float) -> str:
     return "".join(
-        f'<path d="M{place(tick):.1f} {top:g}V{bottom:g}" class="grid"/>'
-        + _text(place(tick), bottom + 16, f"{tick:.1f}", "middle", "dim")
-        for tick in ticks
-    )
+        f'<path d="M{x(tick):.1f} {top:g}V{bottom:g}" class="grid"/>'
+        + _text(x(tick), bottom + 15, f"{tick:g}", anchor, "dim")
+        for tick, anchor in ((0, "start"), (0.25, "middle"), (0.5, "middle"), (0.75, "middle"),
+                             (1, "end"))
+    )  # fmt: skip
 
 
 def histogram(
@@ -106,7 +105,7 @@ def histogram(
         normal, anomalous: (middle of the bin, count), rising.
         words: what the two kinds are called.
     """
-    height, left, right, middle = 190.0, 12.0, WIDTH - 12.0, 92.0
+    height, left, right, middle = 200.0, 8.0, WIDTH - 8.0, 98.0
     scores = [value for value, _ in [*normal, *anomalous]]
     scores += [] if threshold is None else [threshold]
     low, high = min(scores, default=0.0), max(scores, default=1.0)
@@ -148,8 +147,10 @@ def _bin(points: Sequence[tuple[float, float]]) -> float:
 
 def curves(lines: Sequence[Line], title: str, x_title: str, y_title: str, chance: bool) -> str:
     """Lines in the unit square with a legend; a dashed diagonal where that is chance."""
-    side, left, top = 300.0, 52.0, 8.0
-    width, height = WIDTH, side + top + 44
+    left, top = 52.0, 8.0
+    side = WIDTH - left - 14
+    key = side + top + 60
+    width, height = WIDTH, key + 20 * len(lines)
 
     def at(x: float, y: float) -> str:
         return f"{left + side * min(1, max(0, x)):.1f} {top + side * (1 - min(1, max(0, y))):.1f}"
@@ -159,7 +160,8 @@ def curves(lines: Sequence[Line], title: str, x_title: str, y_title: str, chance
         parts.append(
             f'<path d="M{at(tick, 0)}L{at(tick, 1)}M{at(0, tick)}L{at(1, tick)}" class="grid"/>'
         )
-        parts.append(_text(left + side * tick, top + side + 16, f"{tick:.0%}", "middle", "dim"))
+        anchor = "end" if tick == 1 else "middle"
+        parts.append(_text(left + side * tick, top + side + 16, f"{tick:.0%}", anchor, "dim"))
         parts.append(_text(left - 6, top + side * (1 - tick) + 4, f"{tick:.0%}", "end", "dim"))
     if chance:
         parts.append(f'<path d="M{at(0, 0)}L{at(1, 1)}" class="guide"/>')
@@ -167,11 +169,11 @@ def curves(lines: Sequence[Line], title: str, x_title: str, y_title: str, chance
         path = "L".join(at(x, y) for x, y in line.points)
         dash = f' stroke-dasharray="{line.dash}"' if line.dash else ""
         pen = f'stroke="{line.colour}"{dash}'
-        y = top + 14 + 22 * i
+        y = key + 20 * i
         parts.append(f'<path d="M{path}" fill="none" stroke-width="2" {pen}/>')
         parts.append(
-            f'<path d="M{left + side + 24:g} {y - 4:g}h26" stroke-width="2.5" {pen}/>'
-            + _text(left + side + 58, y, line.label, "start")
+            f'<path d="M{left:g} {y - 4:g}h26" stroke-width="2.5" {pen}/>'
+            + _text(left + 36, y, _short(line.label), "start")
         )
     parts.append(_text(left + side / 2, top + side + 36, x_title, "middle", "dim"))
     parts.append(

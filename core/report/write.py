@@ -7,13 +7,14 @@ import io
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from core.judging import Case
 from core.metrics.base import NINE
+from core.metrics.operating import Share
 from core.metrics.verdicts import p_text, verdict
 from core.palette import ANOMALOUS, NORMAL
 from core.pictures import Pictures
@@ -25,9 +26,15 @@ from core.workspace import Workspace, now, write_atomically
 
 HERE = Path(__file__).parent
 SIDE = 360
-"""Longest side of an embedded picture, pixels."""
-QUALITY = 80
-ROC_CHANCE = 0.5
+"""Longest side of an embedded picture, pixels, where there is room for it."""
+SIZES = ((SIDE, 80), (SIDE, 60), (280, 60), (220, 50), (160, 45), (110, 40))
+"""Longest side and WebP quality, tried in this order until a picture fits its share of the room."""
+ROOM = 6_000_000
+"""Bytes of all pictures before base64 makes a third more of them: the file stays below 10 MB."""
+MOST_CASES = 480
+"""Cases with pictures in a report; of more, each class shows fewer."""
+BARS: Final[dict[str, float | None]] = {"image_auroc": 0.5, "pixel_aupro": None}
+"""Metrics drawn by class, and what chance is worth where that is known."""
 
 
 def write(
@@ -35,17 +42,18 @@ def write(
     report: Report = lambda share, message: None,
 ) -> None:  # fmt: skip
     """Write the report, atomically."""
-    parts = []
+    parts, most = [], shown(gathered)
     for n, part in enumerate(gathered.parts):
         report(0.6 + 0.35 * n / len(gathered.parts), f"drawing {part.label}")
-        parts.append(_part(workspace, gathered, part, say))
+        parts.append(_part(workspace, gathered, part, say, most))
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["plain"] = spoken.plain
     text = environment.get_template("report.html.jinja").render(
-        title=spoken.title(gathered), finding=spoken.finding(gathered, say), made=now(),
+        title=spoken.title(gathered), finding=spoken.finding(gathered, say),
+        made=spoken.moment(now()), ranked=bool(gathered.ranks),
         style=(HERE / "report.css").read_text(encoding="utf-8"), say=say, parts=parts,
         data_name=gathered.data_name, data_card=gathered.data_card,
         data_facts=_data_facts(gathered), nine=[title_of(metric) for metric in NINE],
@@ -62,6 +70,16 @@ def _version() -> str:
         return "0.1.0"
 
 
+def shown(gathered: Gathered) -> int:
+    """How many worst cases of each class and kind have room: all that were gathered, or fewer."""
+    kinds = [len(cases) for part in gathered.parts for kind in (part.misses, part.alarms)
+             for cases in kind.values()]  # fmt: skip
+    most = max(kinds, default=0)
+    while most > 1 and sum(min(most, count) for count in kinds) > MOST_CASES:
+        most -= 1
+    return most
+
+
 def cell(value: Value | None) -> dict[str, str]:
     """A value as a table shows it: text, interval below, reason on hover."""
     if value is None or value.value is None:
@@ -76,14 +94,21 @@ def _headline(gathered: Gathered) -> list[dict[str, Any]]:
     return [
         {
             "label": part.label, "colour": part.colour,
+            "place": spoken.place(gathered.ranks[n]) if gathered.ranks else "",
             "cells": [cell(part.metrics.get(MEAN, {}).get(metric)) for metric in NINE],
         }
-        for part in gathered.parts
+        for n, part in enumerate(gathered.parts)
     ]  # fmt: skip
 
 
-def _part(workspace: Workspace, gathered: Gathered, part: Part, say: Vocabulary) -> dict[str, Any]:
+def _part(
+    workspace: Workspace, gathered: Gathered, part: Part, say: Vocabulary, most: int
+) -> dict[str, Any]:
     pictures = Pictures(workspace, part.run)
+    cases = [one for kind in (part.misses, part.alarms) for mine in kind.values()
+             for one in mine[:most]]  # fmt: skip
+    room = ROOM // max(1, 2 * len(cases) * len(gathered.parts))
+    levels = {one.name: None for case in cases if (one := pictures.level(case.class_name))}
     return {
         "label": part.label,
         "colour": part.colour,
@@ -93,24 +118,31 @@ def _part(workspace: Workspace, gathered: Gathered, part: Part, say: Vocabulary)
             {"name": name, "cells": [cell(part.metrics[name].get(metric)) for metric in NINE]}
             for name in gathered.classes
         ],
-        "bars": _bars(gathered, part),
+        "bars": [_bars(gathered, part, metric) for metric in BARS if _any(part, metric)],
         "points": [_point(part, name, say) for name in gathered.classes if name in part.cuts],
+        "banded": any(counts.banded for _, counts in part.cuts.values()),
         "types": _types(part, say),
-        "misses": list(_worst(part.misses, pictures)),
-        "alarms": list(_worst(part.alarms, pictures)),
+        "levels": spoken.listed(list(levels)) if levels else "",
+        "misses": list(_worst(part.misses, pictures, most, room)),
+        "alarms": list(_worst(part.alarms, pictures, most, room)),
         "settings": _settings(part),
     }
 
 
-def _bars(gathered: Gathered, part: Part) -> str:
+def _any(part: Part, metric: str) -> bool:
+    return any(metric in of and of[metric].value is not None for of in part.metrics.values())
+
+
+def _bars(gathered: Gathered, part: Part, metric: str) -> dict[str, str]:
     rows = []
     for name in [*gathered.classes, *([MEAN] if len(gathered.classes) > 1 else [])]:
-        one = part.metrics.get(name, {}).get("image_auroc")
+        one = part.metrics.get(name, {}).get(metric)
         label = "mean over classes" if name == MEAN else spoken.plain(name)
         value = None if one is None else one.value
         low, high = (None, None) if one is None else (one.low, one.high)
         rows.append(svg.Bar(label, value, low, high, part.colour))
-    return svg.bars(rows, f"Image AUROC by class, {part.label}", chance=ROC_CHANCE)
+    title = f"{title_of(metric)} by class"
+    return {"title": title, "drawn": svg.bars(rows, f"{title}, {part.label}", BARS[metric])}
 
 
 def _point(part: Part, name: str, say: Vocabulary) -> dict[str, Any]:
@@ -121,14 +153,21 @@ def _point(part: Part, name: str, say: Vocabulary) -> dict[str, Any]:
     words = f"{say.good} {say.items}", f"{say.bad} {say.items}"
     title = f"Scores of {spoken.plain(name)}"
     drawn = svg.histogram(normal, bad, at.value, title, words, (NORMAL, ANOMALOUS))
-    shares = {
-        f"{say.bad} {say.items} found": counts.sensitivity,
-        f"{say.bad} {say.items} {say.missed}": counts.miss_rate,
-        f"{say.good} {say.items} flagged": counts.false_alarm_rate,
-    }
+    rates = (counts.sensitivity, counts.specificity, counts.false_alarm_rate)
     return {
-        "name": name, "cut": at, "drawn": drawn,
-        "shares": [(words, spoken.share(one)) for words, one in shares.items() if one.count],
+        "name": name, "cut": at, "drawn": drawn, "counts": counts,
+        "said": spoken.counts(name, counts, say), "rates": [_rate(one) for one in rates],
+    }  # fmt: skip
+
+
+def _rate(one: Share) -> dict[str, str]:
+    """A share as a table shows it: its value, and its Wilson interval below."""
+    if one.value is None:
+        return {"text": "–", "below": "", "note": "there are none"}
+    low, high = one.interval
+    return {
+        "text": f"{100 * one.value:.1f} %", "below": f"{100 * low:.1f} to {100 * high:.1f}",
+        "note": spoken.share(one),
     }  # fmt: skip
 
 
@@ -156,23 +195,34 @@ def _roc(gathered: Gathered, say: Vocabulary) -> Iterator[dict[str, str]]:
             yield {"name": name, "drawn": drawn}
 
 
-def _worst(cases: dict[str, list[Case]], pictures: Pictures) -> Iterator[dict[str, Any]]:
+def _worst(
+    cases: dict[str, list[Case]], pictures: Pictures, most: int, room: int
+) -> Iterator[dict[str, Any]]:
+    """Cases as the page shows them; `room` is in bytes for each of the two pictures."""
     for name, mine in cases.items():
-        for case in mine:
-            shown = pictures.of(case, SIDE)
+        for case in mine[:most]:
+            seen = pictures.of(case, SIDE)
             distance = "" if case.threshold is None else f"threshold {case.threshold:.4g}"
             yield {
                 "class_name": name, "key": case.key, "kind": case.anomaly_type,
-                "score": f"{case.score:.4g}", "threshold": distance, "note": shown.note,
-                "plain": _uri(shown.plain), "overlay": _uri(shown.overlay or shown.plain),
+                "score": f"{case.score:.4g}", "threshold": distance, "note": seen.note,
+                "plain": uri(seen.plain, room),
+                "overlay": None if seen.overlay is None else uri(seen.overlay, room),
                 "again": case.again,
             }  # fmt: skip
 
 
-def _uri(image: Image.Image) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=QUALITY, method=4)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+def uri(image: Image.Image, room: int) -> str:
+    """A picture inside the page: as large as its room, in bytes, allows."""
+    data = b""
+    for side, quality in SIZES:
+        buffer, drawn = io.BytesIO(), image.copy()
+        drawn.thumbnail((side, side))
+        drawn.save(buffer, "WEBP", quality=quality, method=4)
+        data = buffer.getvalue()
+        if len(data) <= room:
+            break
+    return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
 
 
 def _compared(gathered: Gathered) -> list[dict[str, Any]]:
@@ -185,31 +235,37 @@ def _compared(gathered: Gathered) -> list[dict[str, Any]]:
         for row in rows:
             if row.class_name != MEAN or row.metric not in NINE:
                 continue
-            known = row.low is not None and row.high is not None
             lines.append(
                 {
                     "metric": title_of(row.metric), "a": f"{row.a:.3f}", "b": f"{row.b:.3f}",
-                    "difference": f"{row.difference:+.3f}", "p": p_text(row.p_corrected),
-                    "interval": f"{row.low:+.3f} to {row.high:+.3f}" if known else "",
+                    "difference": spoken.signed(row.difference), "p": p_text(row.p_corrected),
+                    "interval": f"{spoken.signed(row.low)} to {spoken.signed(row.high)}"
+                    if row.low is not None and row.high is not None else "",
                     "verdict": (words | {"b": f"{label} is better"})[verdict(row)],
                 }
             )  # fmt: skip
-        found.append({"first": first, "label": label, "rows": lines})
+        said = spoken.by_class(rows, first, label)
+        found.append({"first": first, "label": label, "rows": lines, "said": said})
     return found
 
 
-def _settings(part: Part) -> list[tuple[str, str]]:
-    """What was asked for and resolved, flat, one line each."""
-    facts = {"run": part.run.run_id, "created": part.record.created_at}
-    facts |= part.record.config.model_dump(mode="json", exclude={"method_config"})
-    facts |= part.record.resolved | {f"measured {k}": v for k, v in part.status.facts.items()}
-    flat: list[tuple[str, str]] = []
-    for name, value in facts.items():
-        inner = value.items() if isinstance(value, dict) else [("", value)]
-        for key, one in inner:
+def _settings(part: Part) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What was asked for, resolved and measured: groups with a heading and lines."""
+    asked = part.record.config.model_dump(mode="json", exclude={"method_config"})
+    known = asked | part.record.resolved | {"measured": part.status.facts}
+    made = spoken.moment(part.record.created_at)
+    groups: dict[str, list[tuple[str, str]]] = {
+        "Run": [("run", part.run.run_id), ("created", made)]
+    }
+    for name, value in known.items():
+        inner = value if isinstance(value, dict) else {name: value}
+        heading = name.replace("_", " ").capitalize() if isinstance(value, dict) else "Run"
+        for key, one in inner.items():
             if one not in (None, "", [], ()):
-                flat.append((f"{name} {key}".strip().replace("_", " "), spoken.value(one)))
-    return flat
+                words = key.removesuffix("_bytes").replace("_", " ")
+                told = spoken.memory(one) if key.endswith("_bytes") else spoken.value(one)
+                groups.setdefault(heading, []).append((words, told))
+    return list(groups.items())
 
 
 def _data_facts(gathered: Gathered) -> list[tuple[str, str]]:

@@ -7,16 +7,20 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from urllib.parse import urlencode
 
+import pandas as pd
 import streamlit as st
 
 from core import exporting
 from core.runs import RunDirectory
-from dashboard import navigation, results, taking, words
+from core.vocabulary import Vocabulary
+from dashboard import navigation, taking, words
 from dashboard.components import cards
 from dashboard.progress import ago
 from dashboard.results import Source
 
 PREVIEW = 760
+MOST = 20
+"""Finished files that are listed."""
 MIMES = {"report": "text/html", "archive": "application/zip"}
 
 
@@ -55,13 +59,22 @@ def _cards(source: Source, jobs: Sequence[taking.Job]) -> None:
             if job.error:
                 cards.failure(f"{job.what} could not be made.", "", job.error)
             else:
-                st.markdown(
-                    f"**{job.what}** is being made, {time.time() - job.began:.0f} s so far."
-                )
+                _working(job)
             st.button(
                 "Dismiss" if job.error else "Stop", key=f"stop-{job.name}",
                 on_click=taking.stop, args=(source.workspace, job.name),
             )  # fmt: skip
+
+
+def _working(job: taking.Job) -> None:
+    """How far a job is, and how long it will still take."""
+    at = time.time()
+    left = job.left(at)
+    rest = "" if left is None else f", about {left:.0f} s left"
+    st.progress(
+        job.share or 0.0,
+        f"**{job.what}**: {job.words or 'being made'}, {at - job.began:.0f} s so far{rest}",
+    )
 
 
 def listed(source: Source, chosen: str | None) -> None:
@@ -71,7 +84,7 @@ def listed(source: Source, chosen: str | None) -> None:
         return
     st.subheader("Made so far", anchor=False)
     with st.container(border=True, key="card-made"):
-        for one in made[:20]:
+        for one in made[:MOST]:
             with st.container(horizontal=True, vertical_alignment="center", key=f"row-{one.name}"):
                 size = f"{one.size / 1e6:.1f} MB" if one.size >= 1e5 else f"{one.size / 1e3:.0f} kB"
                 when = ago(time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(one.at)))
@@ -85,6 +98,12 @@ def listed(source: Source, chosen: str | None) -> None:
                 )  # fmt: skip
                 st.button("Remove", key=f"drop-{one.name}", type="tertiary",
                           on_click=taking.remove, args=(source.workspace, one.name))  # fmt: skip
+
+        if len(made) > MOST:
+            st.caption(
+                f"{len(made) - MOST} older ones lie in the workspace's `reports` folder; remove "
+                "some here to see them."
+            )
 
 
 def _show(name: str) -> None:
@@ -131,7 +150,18 @@ def _metrics(source: Source, run_id: str, kind: str) -> bytes:
     return exporting.encoded(run.read_table(RunDirectory.METRICS), kind)
 
 
-def counts(source: Source, run_id: str) -> tuple[int, int]:
-    """Missed and false alarms of a run at its thresholds."""
-    outcome = results.judged(source, run_id)["outcome"]
-    return int((outcome == "missed").sum()), int((outcome == "false alarm").sum())
+def stands(cases: pd.DataFrame, label: str, say: Vocabulary) -> str:
+    """What a run does at its thresholds, in a sentence.
+
+    Args:
+        cases: judged, see `casework.judge`.
+    """
+    outcome = cases["outcome"]
+    if (outcome == "not judged").all():
+        return f"{label} has no threshold, so its {say.items} are scored but not judged."
+    missed = words.counted(int((outcome == "missed").sum()), say.miss, say.misses)
+    alarms = words.counted(int((outcome == "false alarm").sum()), say.alarm, say.alarms)
+    oracle = cases.loc[outcome != "not judged", "oracle"]
+    at = "oracle thresholds" if oracle.all() else "its thresholds"
+    some = " (some of them oracle)" if oracle.any() and not oracle.all() else ""
+    return f"{label}: {missed} and {alarms} at {at}{some}."

@@ -271,6 +271,7 @@ def test_keyboard_switches(view: Any) -> None:
     pressed = "[data-do={}][aria-pressed=true]".format
     view.keyboard.press("t")
     assert view.locator(pressed("truth")).count() == 1
+    view.wait_for_timeout(100)  # drawn at the next frame
     plain = view.evaluate(PIXELS, 0)["hash"]
     view.keyboard.press(" ")
     view.wait_for_timeout(100)

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from pathlib import Path
 
+import pandas as pd
 import pytest
 from stores import Store, filled
 from visiting import text, visit
 
 from core.errors import UsageError
+from core.vocabulary import GENERAL, PLANT
 from core.workspace import ENVIRONMENT_VARIABLE, Workspace
-from dashboard import taking
+from dashboard import results, taking
+from dashboard.components import report_parts
+from dashboard.components.report_parts import stands
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return filled(tmp_path_factory.mktemp("taking"))
 
 
 @pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    store = filled(tmp_path)
+def made(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The filled workspace, with nothing taken away yet."""
+    shutil.rmtree(store.workspace.root / "reports", ignore_errors=True)
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(store.workspace.root))
     return store
 
@@ -37,7 +47,7 @@ def test_a_report_is_made_and_shown(made: Store) -> None:
     test = visit("report", run=run)
     assert "One file to hand over" in text(test)
     test.button(key="make-report").click().run()
-    assert not test.exception and "is being made" in text(test)
+    assert not test.exception and "Stop" in [button.label for button in test.button]
     assert waited(made.workspace) == []
     test.run()
     (one,) = taking.made(made.workspace)
@@ -83,3 +93,40 @@ def test_names_cannot_lead_elsewhere(made: Store) -> None:
 
 def test_it_speaks_the_chosen_words(made: Store) -> None:
     assert "escapes" in text(visit("report", run=made.runs["rd"], words="plant"))
+
+
+def test_the_sentence_counts_and_names_oracle_thresholds() -> None:
+    frame = pd.DataFrame({
+        "outcome": ["missed", "found", "false alarm", "false alarm", "passed"],
+        "oracle": [True] * 5,
+    })  # fmt: skip
+    assert stands(frame, "RD", GENERAL) == "RD: 1 miss and 2 false alarms at oracle thresholds."
+    frame["oracle"] = [True, False, False, False, False]
+    assert stands(frame, "RD", PLANT).endswith(
+        "2 overkills at its thresholds (some of them oracle)."
+    )
+    frame["outcome"], frame["oracle"] = "not judged", False
+    assert "has no threshold" in stands(frame, "RD", GENERAL)
+
+
+def test_a_job_tells_how_far_it_is_and_when_it_ends(made: Store) -> None:
+    job = taking.Job("x.zip", "The pictures", began=100.0, share=0.25, words="picture 1 of 4")
+    assert job.left(110.0) == 30.0, "a quarter took 10 s"
+    assert job.left(101.0) is None and taking.Job("x.zip", "", 0.0).left(9.0) is None
+    place = taking.folder(made.workspace)
+    taking.start(made.workspace, ["report", made.runs["rd"]], "z-report.html", "The report")
+    deadline, told = time.monotonic() + 30, ""
+    while time.monotonic() < deadline and not told:
+        told = next((one.words for one in taking.jobs(made.workspace)), "done")
+        time.sleep(0.02)
+    assert told.startswith(("reading", "drawing", "comparing"))
+    assert waited(made.workspace) == []
+    assert [path.name for path in place.iterdir()] == ["z-report.html"], "nothing is left beside it"
+
+
+def test_the_run_page_offers_its_tables(made: Store) -> None:
+    source = results.source()
+    run = made.runs["patchcore"]
+    lines = report_parts._cases(source, run, "csv").decode().splitlines()
+    assert '"outcome"' in lines[0] and len(lines) == 1 + 42
+    assert report_parts._metrics(source, run, "parquet")[:4] == b"PAR1"

@@ -81,7 +81,8 @@ def test_a_thinned_table_is_exact_where_it_is_kept() -> None:
 
 def test_best_f1_is_the_stored_oracle_threshold() -> None:
     """The same rule as `image_f1max_threshold`, on the same images."""
-    from core.metrics.ranking import f1_max_threshold, rank
+    from core.metrics.evidence import score_ranking
+    from core.metrics.ranking import f1_max_threshold
 
     table = operating.operating_table(SCORES, LABELS)
     # F1 at 4: 2 * 3 / (4 + 3 + 1) = 0.75, the highest
@@ -91,7 +92,9 @@ def test_best_f1_is_the_stored_oracle_threshold() -> None:
         scores = rng.integers(0, 12, 60).astype(np.float32)
         labels = rng.integers(0, 2, 60)
         mine = operating.best_f1_threshold(operating.operating_table(scores, labels))
-        assert mine == float(f1_max_threshold(rank(scores, labels))[0])
+        ranking = score_ranking(scores.astype(np.float64), labels)
+        assert not isinstance(ranking, str)
+        assert mine == float(f1_max_threshold(ranking)[0])
 
 
 def test_one_class_only_has_no_best_f1_but_a_table() -> None:
