@@ -71,7 +71,9 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        """As a trial's status sees it: a process that is dying takes no more requests, although it
+        may not have been waited for yet."""
+        return self._process.poll() is None and liveness.alive(self.identity)
 
     @property
     def busy(self) -> bool:
