@@ -4,7 +4,6 @@ the scores themselves, of a random sample that the model sees again.
 
 from __future__ import annotations
 
-import os
 import secrets
 import tempfile
 from collections.abc import Callable, Sequence
@@ -162,7 +161,7 @@ def _model(capsule: Capsule, record: Record, workspace: Workspace, aside: Worksp
     run = aside.runs / capsule.run_id
     capsule.unpack_run(run, model=bool(carried))
     if not carried:
-        os.symlink(held.path / RunDirectory.CHECKPOINT, run / RunDirectory.CHECKPOINT)
+        (run / RunDirectory.CHECKPOINT).symlink_to(held.path / RunDirectory.CHECKPOINT)
     (aside.root / "weights").symlink_to(workspace.weights)
     _without_lost_weights(run, record)
     return Check(what, "ok", f"{len(wanted)} files in {place} have the recorded hashes.")
