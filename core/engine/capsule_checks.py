@@ -94,11 +94,12 @@ def metrics(capsule: Capsule, cases: Sequence[Row]) -> Check:
         (row["class_name"], row["metric"]): row["value"] for row in capsule.metrics() if whole(row)
     }
     wanted: dict[tuple[str, str], float | None] = {}
+    classes = list(_by_class(cases))
     for id in [id for id, metric in METRICS.items() if metric.level == "image"]:
         if not any(metric == id for _, metric in stored):
             continue  # made before there was this metric
         having = []
-        for name, evidence in _by_class(cases):
+        for name, evidence in classes:
             value = _value(id, evidence)
             wanted[name, id] = value
             having += [] if value is None else [value]
@@ -153,8 +154,8 @@ def thresholds(capsule: Capsule, cases: Sequence[Row]) -> Check:
         oracle += value is not None
         held_out += quantile is not None
         chosen += mine.chosen is not None
-    wrong += [f"those of {name}, which is no class of the run" for name in held
-              if name not in {row.class_name for row in cases}]  # fmt: skip
+    strange = held.keys() - {row.class_name for row in cases}
+    wrong += [f"those of {name}, which is no class of the run" for name in sorted(strange)]
     if wrong:
         return Check("thresholds", "failed", f"Do not follow from the scores: {some(wrong)}.")
     by_people = f"; {chosen} chosen by people stand as they are" if chosen else ""

@@ -20,6 +20,7 @@ from core.types import MEAN
 from dashboard import boards, casefile, charts, counting, navigation, queries, results
 from dashboard.boards import Cell
 from dashboard.components import cards, grids
+from dashboard.components.capsule_parts import capsule_button
 from dashboard.components.empty import empty
 from dashboard.components.measure_help import measure_help
 from dashboard.components.report_parts import take_away
@@ -122,6 +123,7 @@ def class_table(
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         measure_help(list(qualities), "run")
         take_away(results.source(), [run_id], "run")
+        capsule_button(results.source(), run_id, "run")
     st.page_link(
         navigation.page("classes"), label="Take it apart by class, kind and size of flaw",
         icon=":material/category:", query_params={"run": run_id},
