@@ -29,6 +29,8 @@ TABLES = (
     RunDirectory.SAMPLES,
 )  # fmt: skip
 FORMATS = ("csv", "parquet")
+FORMULA = tuple("=+-@\t\r")
+"""What a spreadsheet takes for a formula at the beginning of a text."""
 LONGEST = 1024
 Report = Callable[[float, str], None]
 
@@ -66,7 +68,8 @@ def cases_table(workspace: Workspace, run: RunDirectory) -> pa.Table:
 
 
 def encoded(table: pa.Table, kind: str) -> bytes:
-    """A table as CSV (lists as text) or Parquet."""
+    """A table as Parquet, or as CSV: lists as text, and an apostrophe before a text that a
+    spreadsheet would take for a formula."""
     out = io.BytesIO()
     if kind == "parquet":
         pq.write_table(table, out)
@@ -75,8 +78,16 @@ def encoded(table: pa.Table, kind: str) -> bytes:
         if pa.types.is_list(field.type):
             text = [None if v is None else " ".join(map(str, v)) for v in table[place].to_pylist()]
             table = table.set_column(place, field.name, pa.array(text, pa.string()))
+        elif pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            text = [harmless(v) for v in table[place].to_pylist()]
+            table = table.set_column(place, field.name, pa.array(text, pa.string()))
     arrow_csv.write_csv(table, out)
     return out.getvalue()
+
+
+def harmless(value: Any) -> Any:
+    """The value, with an apostrophe before a text that a spreadsheet would run."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def overlays(
@@ -154,7 +165,14 @@ def _drawn(pictures: Pictures, cases: Sequence[Case]) -> Iterator[tuple[Case, by
 
 def _name(case: Case) -> str:
     stem = "_".join(Path(case.key).with_suffix("").parts[-2:])
-    return f"{case.class_name}/{case.outcome.replace(' ', '-')}/{case.row:05d}_{stem}.webp"
+    name = f"{case.row:05d}_{_below(stem)}.webp"
+    return f"{_below(case.class_name)}/{case.outcome.replace(' ', '-')}/{name}"
+
+
+def _below(name: str) -> str:
+    """A name that stays in its folder wherever the archive is unpacked."""
+    kept = "".join(c if c.isalnum() or c in " -_." else "_" for c in name)
+    return kept.lstrip(".").rstrip(". ") or "_"
 
 
 def _picture(image: Image.Image, kind: str) -> bytes:
@@ -169,5 +187,5 @@ def _index(rows: list[list[Any]]) -> str:
     writer.writerow(
         ["file", "key", "class_name", "anomaly_type", "score", "threshold", "outcome", "note"]
     )
-    writer.writerows(rows)
+    writer.writerows([harmless(value) for value in row] for row in rows)
     return text.getvalue()

@@ -150,7 +150,7 @@ def test_figures_are_where_their_values_are() -> None:
     assert float(width) == pytest.approx((svg.WIDTH - 8) * 0.5)
     assert f"M{4 + 372 * 0.25:.1f} " in drawn, "its interval begins at a quarter"
     line = svg.curves([svg.Line("a", [(0, 0), (1, 1)], "#000")], "t", "x", "y", chance=False)
-    assert "M52.0 322.0L366.0 8.0" in line
+    assert "M66.0 308.0L366.0 8.0" in line
     lone = svg.histogram([], [], None, "t", ("a", "b"), ("#000", "#111"))
     assert "<svg" in lone and "nan" not in lone.lower()
     assert "&lt;b&gt;" in svg.bars([svg.Bar("<b>", 0.5, None, None, "#000")], "t")

@@ -238,7 +238,7 @@ def _types(cases: Sequence[Case]) -> dict[str, Recall]:
 def _curves(run: RunDirectory) -> dict[tuple[str, str], Points]:
     found: dict[tuple[str, str], Points] = {}
     if run.has(RunDirectory.CURVES):
-        wanted = ("roc", "score_hist_normal", "score_hist_anomalous")
+        wanted = ("roc", "pr", "score_hist_normal", "score_hist_anomalous")
         rows = run.read_table(RunDirectory.CURVES).to_pylist()
         for row in sorted(rows, key=lambda row: row["position"]):
             if row["curve"] in wanted:

@@ -6,6 +6,7 @@ and variables), so that they suit a light and a dark page and paper.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -27,6 +28,18 @@ class Bar:
     high: float | None
     colour: str
     group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A run by its pace (images a second) and a value with its interval, 0 to 1."""
+
+    label: str
+    pace: float
+    value: float
+    low: float | None
+    high: float | None
+    colour: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +160,7 @@ def _bin(points: Sequence[tuple[float, float]]) -> float:
 
 def curves(lines: Sequence[Line], title: str, x_title: str, y_title: str, chance: bool) -> str:
     """Lines in the unit square with a legend; a dashed diagonal where that is chance."""
-    left, top = 52.0, 8.0
+    left, top = 66.0, 8.0  # room for "100%" beside the title, in the larger type of print, too
     side = WIDTH - left - 14
     key = side + top + 60
     width, height = WIDTH, key + 20 * len(lines)
@@ -182,6 +195,63 @@ def curves(lines: Sequence[Line], title: str, x_title: str, y_title: str, chance
     )
     told = f"{y_title} against {x_title}: " + ", ".join(line.label for line in lines)
     return figure(width, height, title, told, "".join(parts))
+
+
+def speeds(spots: Sequence[Spot], title: str, y_title: str) -> str:
+    """Values with intervals over images a second, from 0; every spot carries its name."""
+    left, top, right, bottom = 66.0, 12.0, WIDTH - 14, 250.0
+    fastest = _round_up(max(spot.pace for spot in spots))
+    ends = [end for s in spots for end in (s.low, s.value, s.high) if end is not None]
+    low, high = math.floor(10 * min(ends)) / 10, math.ceil(10 * max(ends)) / 10
+    high = high if high > low else low + 0.1
+
+    def x(pace: float) -> float:
+        return left + (right - left) * pace / fastest
+
+    def y(value: float) -> float:
+        return bottom - (bottom - top) * (value - low) / (high - low)
+
+    parts = []
+    for step in range(5):
+        value, pace = low + (high - low) * step / 4, fastest * step / 4
+        parts.append(f'<path d="M{left:g} {y(value):.1f}H{right:g}" class="grid"/>')
+        parts.append(_text(left - 6, y(value) + 4, f"{value:.3g}", "end", "dim"))
+        anchor = "end" if step == 4 else "middle"
+        parts.append(_text(x(pace), bottom + 17, f"{pace:.3g}", anchor, "dim"))
+    taken: list[float] = []
+    for spot in sorted(spots, key=lambda one: -one.value):
+        at, level = x(spot.pace), y(spot.value)
+        if spot.low is not None and spot.high is not None:
+            parts.append(
+                f'<path d="M{at:.1f} {y(spot.low):.1f}V{y(spot.high):.1f}" '
+                f'stroke="{spot.colour}" stroke-width="2" stroke-opacity="0.55"/>'
+            )
+        parts.append(f'<circle cx="{at:.1f}" cy="{level:.1f}" r="6" fill="{spot.colour}"/>')
+        place = level + 4
+        while any(abs(place - other) < 15 for other in taken):
+            place += 15
+        taken.append(place)
+        near = [x(s.pace) for s in spots if s is not spot and abs(y(s.value) - level) < 15]
+        beyond = at > left + 0.6 * (right - left) or any(at < other < at + 90 for other in near)
+        anchor, away = ("end", -11) if beyond else ("start", 11)
+        parts.append(_text(at + away, place, _short(spot.label), anchor))
+    middle = (left + right) / 2
+    parts.append(_text(middle, bottom + 37, "images a second", "middle", "dim"))
+    parts.append(
+        f'<text transform="translate(10 {(top + bottom) / 2:g}) rotate(-90)" '
+        f'text-anchor="middle" class="dim">{escape(y_title)}</text>'
+    )
+    told = "; ".join(f"{s.label} {s.value:.3f} at {s.pace:.3g} images a second" for s in spots)
+    return figure(WIDTH, bottom + 44, title, told, "".join(parts))
+
+
+def _round_up(value: float) -> float:
+    """The next number of one digit and a half at or above a tenth more than `value`."""
+    unit = 10.0 ** math.floor(math.log10(value)) if value > 0 else 1.0
+    return next(
+        (step * unit for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * unit >= 1.1 * value),
+        15 * unit,
+    )
 
 
 def _text(x: float, y: float, words: str, anchor: str, kind: str = "") -> str:

@@ -19,7 +19,7 @@ from core.metrics.verdicts import p_text, verdict
 from core.palette import ANOMALOUS, NORMAL
 from core.pictures import Pictures
 from core.report import spoken, svg
-from core.report.gather import Gathered, Part, Report, Value, title_of
+from core.report.gather import RANKED, Gathered, Part, Report, Value, title_of
 from core.types import MEAN
 from core.vocabulary import Vocabulary
 from core.workspace import Workspace, now, write_atomically
@@ -57,7 +57,8 @@ def write(
         style=(HERE / "report.css").read_text(encoding="utf-8"), say=say, parts=parts,
         data_name=gathered.data_name, data_card=gathered.data_card,
         data_facts=_data_facts(gathered), nine=[title_of(metric) for metric in NINE],
-        headline=_headline(gathered), compared=_compared(gathered), roc=list(_roc(gathered, say)),
+        headline=_headline(gathered), compared=_compared(gathered), speeds=_speeds(gathered),
+        curves=[list(_roc(gathered, say)), list(_pr(gathered, say))],
         marked=gathered.marked, disputed=gathered.disputed, flawscope=_version(),
     )  # fmt: skip
     write_atomically(out, lambda file: file.write(text.encode()))
@@ -193,6 +194,41 @@ def _roc(gathered: Gathered, say: Vocabulary) -> Iterator[dict[str, str]]:
             y = f"share of {say.bad} {say.items} found"
             drawn = svg.curves(lines, f"ROC of {spoken.plain(name)}", x, y, chance=True)
             yield {"name": name, "drawn": drawn}
+
+
+def _pr(gathered: Gathered, say: Vocabulary) -> Iterator[dict[str, str]]:
+    for name in gathered.classes:
+        lines = [
+            svg.Line(part.label, part.curves[("pr", name)], part.colour, part.dash)
+            for part in gathered.parts
+            if ("pr", name) in part.curves
+        ]
+        if lines:
+            x = f"share of {say.bad} {say.items} found (recall)"
+            y = f"precision: flagged, {say.bad}"
+            drawn = svg.curves(lines, f"Precision and recall of {spoken.plain(name)}", x, y, False)
+            yield {"name": name, "drawn": drawn}
+
+
+def _speeds(gathered: Gathered) -> dict[str, str] | None:
+    """Accuracy over speed, where at least two runs have both; and what to know of the clocks."""
+    spots, places = [], set()
+    for part in gathered.parts:
+        value = part.metrics.get(MEAN, {}).get(RANKED)
+        pace = part.status.facts.get("images_per_second")
+        if value is None or value.value is None or not pace:
+            continue
+        spots.append(
+            svg.Spot(part.label, float(pace), value.value, value.low, value.high, part.colour)
+        )
+        places.add(str(part.record.resolved.get("device") or "an unnamed device"))
+    if len(spots) < 2:
+        return None
+    title = f"{title_of(RANKED)} against speed"
+    note = f"Mean {title_of(RANKED)}, and images a second while predicting, on {places.pop()}."
+    if places:
+        note = "The runs were timed on different devices, so their speeds do not compare."
+    return {"title": title, "drawn": svg.speeds(spots, title, title_of(RANKED)), "note": note}
 
 
 def _worst(
