@@ -177,7 +177,8 @@ def levels(source: Source, run_id: str, class_name: str) -> list[Level]:
         found.append(Level("best pixel F1 (oracle)", pixel.value))
     image = results.thresholds(source, run_id).get(class_name)
     if image is not None and scores_are_peaks(results.judged(source, run_id)):
-        where = image.chosen or ("oracle" if image.oracle else "held out")
+        where = "oracle" if image.oracle else "" if image.chosen else "held out"
+        where = ", ".join(filter(None, (image.chosen, where)))
         found.append(Level(f"image alarm ({where})", image.value))
     points = tail(source, run_id, class_name)
     reached = [value for value, share in points if share <= LIKELY_ALARM]

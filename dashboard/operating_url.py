@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.metrics import operating
+from core.metrics.in_use import Costs
 from dashboard import state
-from dashboard.operating import HAND, Mark, Scene
+from dashboard.operating import HAND, Mark, Prices, Scene
 
 _SEEN = "op-address-"
 _HELD = "op-by-hand"
@@ -56,16 +57,28 @@ FIGURES = {
 def figure(name: str, label: str, help: str) -> float:
     """Ask for one of FIGURES; the address names it when it is not the usual one."""
     one = FIGURES[name]
-    key = f"op-{name}"
-    asked = _number(st.query_params.get(name))
-    if asked is not None and st.query_params.get(name) != st.session_state.get(_SEEN + name):
-        st.session_state[key] = min(one.high, max(one.low, asked))
+    given(name)
     value = st.number_input(
         label, one.low, one.high, step=one.step, format=one.form, help=help, width=168,
-        key=state.kept(key, one.start),
+        key=state.kept(f"op-{name}", one.start),
     )  # fmt: skip
     _write(name, "" if value == one.start else f"{value:.12g}")
     return float(value)
+
+
+def given(name: str) -> float:
+    """What is typed for one of FIGURES, before it is asked for; a followed link wins."""
+    one, key, told = FIGURES[name], f"op-{name}", st.query_params.get(name)
+    asked = _number(told)
+    if asked is not None and told != st.session_state.get(_SEEN + name):
+        st.session_state[key] = min(one.high, max(one.low, asked))
+    return float(st.session_state.get(key, one.start))
+
+
+def prices() -> Prices:
+    """The prevalence and the costs typed."""
+    costs = Costs(miss=given("miss"), alarm=given("alarm"), review=given("again"))
+    return Prices(given("p") / 100, costs)
 
 
 def followed() -> None:

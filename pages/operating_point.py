@@ -10,6 +10,7 @@ from dashboard import (
     chosen,
     operating,
     operating_url,
+    operating_words,
     queries,
     results,
     state,
@@ -60,13 +61,14 @@ def render() -> None:
         alpha = float(operating.ALPHA)
         if len(held):
             alpha = float(state.pick(
-                "alpha", list(operating.ALPHAS), label=f"{say.alarms.capitalize()} at most",
+                "alpha", list(operating.ALPHAS), label="Promise",
                 words=operating.ALPHAS, default=operating.ALPHA,
-                help="The rate that held-out good images are asked to promise.",
+                help=f"Rate of {say.alarms} that held-out {say.good} images are asked to promise.",
             ))  # fmt: skip
-        marks = operating.marks(seen, chosen.of_run(source, run_id), alpha)
+        prices = operating_url.prices()
+        marks = operating.marks(seen, chosen.of_run(source, run_id), alpha, prices)
         rule = state.pick(
-            "from", [*marks, operating.HAND], label="Threshold", words=operating.RULES, always=True,
+            "from", [*marks, operating.HAND], label="Rule", words=operating.RULES, always=True,
             help="Where the threshold comes from; dragging the line sets it by hand.",
         )  # fmt: skip
     if asked and asked not in labels:
@@ -79,9 +81,8 @@ def render() -> None:
         return
     now = operating_url.now(seen, marks, rule)
     operating_parts.point(source, labels[run_id], seen, marks, now, say)
-    operating_parts.promise(seen, marks, say, len(held) > 0)
-    common = operating.HELD_OUT if rule == operating.HELD_OUT else operating.ORACLE
-    operating_parts.classes(
-        operating.one_for_all(run_id, cases, held, unit, common, alpha), common, say
-    )
+    protocol = runs.set_index("run_id")["protocol"].get(run_id)
+    nothing = operating_words.no_promise(len(held) > 0, protocol == "deployment")
+    operating_parts.promise(seen, marks, say, nothing)
+    operating_parts.classes(operating.one_for_all(seen, cases, held, now, alpha, prices), say)
     operating_keep.keep_box(source, seen, now)

@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from core import cli, people, thresholds
@@ -84,12 +85,66 @@ def test_lines_written_by_hand_do_no_harm(place: Workspace) -> None:
 def test_the_command_counts_at_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = stores.filled(tmp_path)
     run = store.runs["patchcore"]
-    oracle = points(store.workspace, RunDirectory.open(store.workspace, run))["tile"].value
-    thresholds.choose(store.workspace, "Ann", run, "tile", oracle + 100, name="never")
-    given = ["thresholds", run, "--class", "tile", "--workspace", str(store.workspace.root)]
+    directory = RunDirectory.open(store.workspace, run)
+    thresholds.choose(store.workspace, "Ann", run, "tile", -5, upper=1e6, name="look at all")
+    thresholds.choose(
+        store.workspace, "Bo", run, thresholds.ALL_CLASSES, 1e6, name="never", origin="oracle"
+    )
+    given = ["thresholds", run, "--workspace", str(store.workspace.root)]
     assert cli.main([*given, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])["thresholds"]
-    by_kind = {row["from"] if "from" in row else row["kind"]: row for row in told}
-    assert {"oracle", "chosen"} <= set(by_kind)
-    assert by_kind["chosen"]["found"] == 0 and by_kind["oracle"]["found"] > 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (told["run_id"], told["alpha"]) == (run, 0.05)
+    rows = {(row["class"], row["kind"]): row for row in told["thresholds"]}
+    assert {name for name, _ in rows} == {"board", "scan", "tile", "all classes"}
+    # its own band comes before the one for all: each of 8 and 6 is looked at again
+    own = rows["tile", "chosen"]
+    assert (own["found_again"], own["alarms_again"], own["missed"]) == (8, 6, 0)
+    assert (own["value"], own["upper"]) == (-5, 1e6) and own["note"] == "look at all, by Ann"
+    shared = rows["board", "chosen"]
+    assert (shared["missed"], shared["passed"]) == (8, 6) and "oracle" in shared["note"]
+    assert points(store.workspace, directory)["board"].oracle
+    assert rows["all classes", "chosen"]["missed"] == 24
+    # the oracle by trying every score of the class
+    cases = [row for row in directory.read_table("cases.parquet").to_pylist()
+             if row["class_name"] == "tile"]  # fmt: skip
+    hits = {
+        t: 2 * sum(row["label"] for row in cases if row["score"] >= t)
+        / (8 + sum(row["score"] >= t for row in cases))
+        for t in (row["score"] for row in cases)
+    }  # fmt: skip
+    best = max(t for t, f1 in hits.items() if f1 == max(hits.values()))
+    assert rows["tile", "oracle"]["value"] == pytest.approx(best)
+
+    assert cli.main([*given, "--class", "tile"]) == 0
+    said = capsys.readouterr().out
+    assert "14 looked at again" in " ".join(said.split()) and "Oracle" in said
     assert cli.main([*given, "--alpha", "2"]) == 2
+    assert cli.main([*given, "--class", "tyle"]) == 2
+    assert "tile" in capsys.readouterr().err, "the nearest name"
+
+
+def test_the_command_tells_promised_and_realised(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = stores.filled(tmp_path)
+    run = RunDirectory.open(store.workspace, store.runs["deployed"])
+    curves = run.read_table(RunDirectory.CURVES)
+    held = [
+        {"class_name": "tile", "curve": "heldout_scores", "position": i, "x": i / 10, "y": 0.0,
+         "threshold": None}
+        for i in range(19)
+    ]  # fmt: skip
+    more = pa.Table.from_pylist(held, schema=curves.schema)
+    run.write_table(RunDirectory.CURVES, pa.concat_tables([curves, more]))
+    assert cli.main(["thresholds", run.run_id, "--class", "tile", "--json", "--workspace",
+                     str(store.workspace.root)]) == 0  # fmt: skip
+    rows = json.loads(capsys.readouterr().out.splitlines()[-1])["thresholds"]
+    (row,) = [one for one in rows if one["kind"] == "held-out"]
+    # 19 scores, 0 to 1.8, promise 1 in 20; every test image scores higher than that
+    assert row["promised"] == pytest.approx(0.05) and row["kept"] is True
+    assert row["promised_interval"] == pytest.approx([1 - 0.975 ** (1 / 19), 1 - 0.025 ** (1 / 19)])
+    assert (row["alarms"], row["realised"], row["verdict"]) == (6, 1.0, "more")
+    assert row["realised_interval"] == pytest.approx([6 / (6 + 1.959964**2), 1.0], abs=1e-6)
+    assert cli.main(["thresholds", store.runs["queued"], "--workspace",
+                     str(store.workspace.root)]) != 0  # fmt: skip
+    assert "no scores yet" in capsys.readouterr().err

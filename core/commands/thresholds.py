@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+import math
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -42,13 +43,15 @@ def thresholds(
         )
     if not run.has(RunDirectory.CASES):
         raise RunError(f"Run {run.run_id} has no scores yet; its state is {run.status().state}.")
-    classes = sorted({str(row["class_name"]) for row in _rows(run, RunDirectory.CASES)})
+    tables = Tables(_rows(run, RunDirectory.CASES), _held_out(run))
+    classes = sorted({str(row["class_name"]) for row in tables.cases})
     if class_name is not None and class_name not in classes:
         raise UsageError(nearest("class of this run", class_name, classes))
     wanted = classes if class_name is None else [class_name]
-    rows = _of_classes(place, run, wanted, alpha)
+    chosen = kept.chosen(place, run.run_id)
+    rows = [one for name in wanted for one in _listed(tables, chosen, name, alpha)]
     if class_name is None and len(classes) > 1:
-        rows += _together(place, run, alpha)
+        rows += _listed(tables, chosen, kept.ALL_CLASSES, alpha)
     answer = {"run_id": run.run_id, "alpha": alpha, "thresholds": rows}
     if as_json:
         return console.answer(answer, True, "")
@@ -64,45 +67,48 @@ def _rows(run: RunDirectory, file: str) -> list[dict[str, Any]]:
     return run.read_table(file).to_pylist() if run.has(file) else []
 
 
-def _of_classes(
-    place: Workspace, run: RunDirectory, classes: list[str], alpha: float
-) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for name in classes:
-        found += _listed(place, run, name, [name], alpha)
-    return found
+def _held_out(run: RunDirectory) -> list[dict[str, Any]]:
+    return [row for row in _rows(run, run.CURVES) if row["curve"] == "heldout_scores"]
 
 
-def _together(place: Workspace, run: RunDirectory, alpha: float) -> list[dict[str, Any]]:
-    names = sorted({str(row["class_name"]) for row in _rows(run, run.CASES)})
-    return _listed(place, run, kept.ALL_CLASSES, names, alpha)
+class Tables(NamedTuple):
+    """Rows of a run's cases and of the scores of its held-out normal images."""
+
+    cases: list[dict[str, Any]]
+    held: list[dict[str, Any]]
 
 
 def _listed(
-    place: Workspace, run: RunDirectory, name: str, classes: list[str], alpha: float
+    tables: Tables, chosen: list[kept.Chosen], name: str, alpha: float
 ) -> list[dict[str, Any]]:
     """The thresholds of a class, or of all classes as one, each with its counts."""
     from core.metrics import conformal, operating
 
-    mine = [row for row in _rows(run, run.CASES) if row["class_name"] in classes]
-    mine = [row for row in mine if row["score"] is not None and abs(row["score"]) < float("inf")]
-    scores, labels = [row["score"] for row in mine], [row["label"] for row in mine]
-    held = [
-        row["x"]
-        for row in _rows(run, run.CURVES)
-        if row["curve"] == "heldout_scores" and row["class_name"] in classes
-    ]
+    cases, held_rows = (
+        [row for row in rows if name in (kept.ALL_CLASSES, row["class_name"])] for rows in tables
+    )
+    cases = [row for row in cases if row["score"] is not None and math.isfinite(row["score"])]
+    scores, labels = [row["score"] for row in cases], [row["label"] for row in cases]
+    held = [row["x"] for row in held_rows if row["x"] is not None and math.isfinite(row["x"])]
     entries: list[dict[str, Any]] = []
     best = operating.best_f1_threshold(operating.operating_table(scores, labels))
     if best is not None:
         entries.append(_entry("oracle", best, note="best F1 on the test set"))
     promised = conformal.promise(held, alpha) if held else None
     if promised is not None:
+        at = operating.operating_point(scores, labels, promised.threshold).false_alarm_rate
+        real = conformal.realised(promised, at.hits, at.count)
         entries.append(
             _entry("held-out", promised.threshold, note=promised.note)
-            | {"promised": promised.promised, "kept": promised.kept}
-        )
-    active = kept.in_use(kept.chosen(place, run.run_id), name)
+            | {
+                "promised": promised.promised, "kept": promised.kept,
+                "promised_interval": [promised.low, promised.high], "realised": at.value,
+                "realised_interval": list(at.interval),
+                "expected_alarms": [real.expected_low, real.expected_high],
+                "verdict": real.verdict if at.count else None,
+            }
+        )  # fmt: skip
+    active = kept.in_use(chosen, name)
     if active is not None:
         note = f"{active.name}, by {active.author}"
         note += ", an oracle threshold" if active.origin == "oracle" else ""

@@ -134,6 +134,14 @@ def cost_curve(table: Table, prevalence: float, costs: Costs) -> FloatArray | No
     return np.asarray(1000 * (bad_T + good_T))
 
 
+def extra_cost(
+    point: OperatingPoint, instead_of: OperatingPoint, prevalence: float, costs: Costs
+) -> float | None:
+    """By how much 1,000 items cost more at `point` than at another one; None as expected_cost."""
+    here, there = (expected_cost(one, prevalence, costs) for one in (point, instead_of))
+    return None if here is None or there is None else here - there
+
+
 def cheapest_threshold(table: Table, prevalence: float, costs: Costs) -> float | None:
     """The threshold of a full table that costs least, the highest where several tie.
 

@@ -9,9 +9,10 @@ import streamlit as st
 from core.errors import FlawscopeError
 from core.thresholds import ALL_CLASSES, LONGEST_NAME, Chosen
 from dashboard import chosen, header, state
+from dashboard.casework import ALL
 from dashboard.components import cards
 from dashboard.findings import plain
-from dashboard.operating import CHOSEN, Mark, Scene
+from dashboard.operating import CHOSEN, SPECIMEN, Mark, Scene
 from dashboard.results import Source
 
 NAME, SAID = "op-name", "op-said"
@@ -38,10 +39,19 @@ def keep_box(source: Source, seen: Scene, now: Mark) -> None:
             "Keep and use it", key="op-save", type="primary", on_click=_save,
             args=(source, seen, now),
         )  # fmt: skip
-        st.caption(f"Filed under {header.author() or 'unnamed'}; everyone here judges by it.")
+        st.caption(_filed(seen))
     if said := st.session_state.pop(SAID, ""):
         st.html(f'<div class="fs-card" role="status"><p>{cards.inline(said)}</p></div>')
     listed(source, seen)
+
+
+def _filed(seen: Scene) -> str:
+    who = header.author()
+    where = "all classes" if seen.class_name == ALL else seen.class_name.replace("_", " ")
+    text = f"For {plain(where)}, filed under {plain(who) if who else 'no name (give one above)'}."
+    if seen.unit == SPECIMEN:
+        text += " Other pages judge single images by it."
+    return text
 
 
 def _save(source: Source, seen: Scene, now: Mark) -> None:

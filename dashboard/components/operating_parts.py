@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from core.metrics import in_use
+from core.metrics.conformal import Promise, Realised
 from core.metrics.in_use import Estimate
 from core.metrics.operating import OperatingPoint, Share
 from dashboard import operating, operating_url, operating_words, results
 from dashboard.boards import Cell
+from dashboard.casework import ALL
 from dashboard.components import cards, grids, operating_use
 from dashboard.components.threshold_chart import threshold_chart
 from dashboard.findings import plain
@@ -41,6 +44,9 @@ VALUES = (
     "By Bayes' rule from sensitivity and specificity, at the {share} given below, which is taken "
     "as known. Interval: MOVER-R from both Wilson intervals (Newcombe 2016)."
 )
+DEARER = "Expected cost with one for all less that with its own, at the figures given above."
+AVERAGE = "Over draws of the held-out images; never above what was asked for, where kept."
+DRAWS = "95 % of draws of the held-out images give a threshold whose rate lies between these."
 
 
 def point(
@@ -64,7 +70,7 @@ def point(
             matrix(at, seen, say)
         with right:
             rates(at, given.prevalence, say)
-    operating_use.usage(seen, at, say, key, given)
+    operating_use.usage(seen, at, marks.get(operating.CHEAPEST), now, say, given)
 
 
 def _elsewhere(source: Source, seen: Scene) -> str:
@@ -78,7 +84,8 @@ def _elsewhere(source: Source, seen: Scene) -> str:
 def matrix(point: OperatingPoint, seen: Scene, say: Vocabulary) -> None:
     """Truth down, decision across; counts and shares of each kind."""
     names = operating_words.items(seen, say)
-    heads = ["Passed", "Looked at again", "Flagged"] if point.banded else ["Passed", "Flagged"]
+    flagged = operating_words.done(say).capitalize()
+    heads = ["Passed", "Looked at again", flagged] if point.banded else ["Passed", flagged]
     rows = (
         (say.bad, point.anomalous, (
             (point.missed, say.missed.capitalize(), "missed"),
@@ -104,7 +111,7 @@ def matrix(point: OperatingPoint, seen: Scene, say: Vocabulary) -> None:
 
 
 def _matrix_cell(count: int, word: str, kind: str, total: int) -> str:
-    share = f", {percent(count / total)}" if total else ""
+    share = f", {percent(count / total)}".replace(" %", "\N{NO-BREAK SPACE}%") if total else ""
     return (
         f'<td class="op-{kind}"><b>{count:,}</b><span>{escape(word)}{escape(share)}</span></td>'
         if kind
@@ -115,7 +122,7 @@ def _matrix_cell(count: int, word: str, kind: str, total: int) -> str:
 def rates(point: OperatingPoint, prevalence: float, say: Vocabulary) -> None:
     """Sensitivity, specificity, false-alarm rate, PPV and NPV with intervals."""
     ppv, npv = in_use.predictive_values(point, prevalence)
-    at = f"where {percent(prevalence)} are {say.bad}"
+    at = f"where {100 * prevalence:g} % are {say.bad}"
     helps = {"good": say.good, "bad": say.bad, "share": say.share}
     rows = [
         [Cell("Sensitivity", help=SENSITIVITY.format(**helps)), *_share(point.sensitivity)],
@@ -145,28 +152,41 @@ def _estimate(one: Estimate) -> list[Cell]:
     return [Cell(percent(one.value)), Cell("", "computed"), Cell("", ends)]
 
 
-def promise(seen: Scene, marks: Mapping[str, Mark], say: Vocabulary, any_held: bool) -> None:
+def promise(seen: Scene, marks: Mapping[str, Mark], say: Vocabulary, nothing: str) -> None:
     """What held-out good images promise, and what the test images showed.
 
     Args:
-        any_held: whether the run held anything out, for whatever class.
+        nothing: what to say where no held-out score is known; see `operating_words.no_promise`.
     """
     st.subheader("Promised and realised", anchor=False)
     one = marks.get(operating.HELD_OUT)
     if one is None or one.promise is None:
-        text = "Nothing was held out of this class." if any_held else operating_words.NO_HELD_OUT
-        st.html(f'<p class="us-line">{cards.inline(text)}</p>')
+        st.html(f'<p class="us-line">{cards.inline(nothing)}</p>')
         return
-    said = operating_words.promised(one.promise, operating.realised(seen, one.promise), seen, say)
-    cards.note(f"Threshold {one.low:.4g}", said)
+    real = operating.realised(seen, one.promise)
+    cards.note(f"Threshold {one.low:.4g}", operating_words.promised(one.promise, real, seen, say))
+    promise_table(one.promise, real, say)
 
 
-def classes(found: OneForAll | None, rule: str, say: Vocabulary) -> None:
+def promise_table(one: Promise, real: Realised, say: Vocabulary) -> None:
+    """Promised and realised false-alarm rate, each with its interval."""
+    share = real.share
+    ends = f"{percent(one.low)[:-2]} to {percent(one.high)}"
+    within = "" if one.kept else f"asked for {100 * one.wanted:g} %"
+    rows = [
+        [Cell("Promised on average", within, AVERAGE), Cell(percent(one.promised)),
+         Cell("", f"from {one.normals:,} held out"), Cell("", ends, DRAWS)],
+        [Cell(f"Realised on {say.good} test images"), *_share(share)],
+    ]  # fmt: skip
+    heads = ["False-alarm rate", "Value", "Counted", "95 % interval"]
+    grids.show(f'<div class="us-tight">{grids.plain_html(heads, rows)}</div>')
+
+
+def classes(found: OneForAll | None, say: Vocabulary) -> None:
     """The section about one threshold for all; nothing for a run of one class."""
     if found is None:
         return
-    word = "best F1, oracle" if rule == operating.ORACLE else "held-out good images"
-    st.subheader(f"One for all, or one per class ({word})", anchor=False)
+    st.subheader("One for all, or one per class", anchor=False)
     st.html(f'<p class="us-line">{cards.inline(operating_words.one_for_all(found, say))}</p>')
     one_for_all(found, say)
 
@@ -174,24 +194,25 @@ def classes(found: OneForAll | None, rule: str, say: Vocabulary) -> None:
 def one_for_all(found: OneForAll, say: Vocabulary) -> None:
     """Each class with its own threshold and with the common one."""
     word = "held out" if found.rule == HELD_OUT else "oracle"
+    run = found.run_id
     misses, alarms = say.misses.capitalize(), say.alarms.capitalize()
     heads = [
-        "Class", f"Own threshold ({word})", misses, alarms, f"{misses} with one for all",
-        f"{alarms} with one for all", "What the one costs",
+        "Class", f"Own threshold ({word})", f"{misses}, own", f"{alarms}, own",
+        f"{misses}, one for all", f"{alarms}, one for all", "What the one costs",
     ]  # fmt: skip
     rows: list[Sequence[Cell | str]] = []
     for one in found.classes:
         own, common = one.at_own, one.at_common
         rows.append([
-            Cell(one.class_name.replace("_", " ")), Cell(f"{one.own.low:.4g}"),
+            _link(run, one.class_name), Cell(f"{one.own.low:.4g}"),
             _count(own.missed, own.anomalous), _count(own.alarms, own.normal),
             _count(common.missed, common.anomalous), _count(common.alarms, common.normal),
-            Cell(_cost(one.more_misses, one.more_alarms, say)),
+            Cell(_cost(one.more_misses, one.more_alarms, say), _dearer(one.dearer, say), DEARER),
         ])  # fmt: skip
     total = [sum(getattr(getattr(one, at), what) for one in found.classes)
              for at in ("at_own", "at_common") for what in ("missed", "alarms")]  # fmt: skip
     rows.append([
-        Cell("All classes"), Cell(f"{found.common.low:.4g}", "one for all"),
+        _link(run, ALL), Cell(_value(found.common), "one for all"),
         *(Cell(f"{value:,}") for value in total),
         Cell(_cost(found.more_misses, found.more_alarms, say)),
     ])  # fmt: skip
@@ -199,6 +220,16 @@ def one_for_all(found: OneForAll, say: Vocabulary) -> None:
     if found.without:
         names = ", ".join(name.replace("_", " ") for name in found.without)
         st.caption(f"Left out, because this rule gives them no threshold: {names}.")
+
+
+def _link(run: str, class_name: str) -> str:
+    name = "All classes" if class_name == ALL else class_name.replace("_", " ")
+    href = f"operating?{urlencode({'run': run, 'class': class_name})}"
+    return f'<a href="{escape(href, quote=True)}" target="_self">{escape(name)}</a>'
+
+
+def _value(one: Mark) -> str:
+    return f"{one.low:.4g}" if one.upper is None else f"{one.low:.4g} to {one.upper:.4g}"
 
 
 def _count(part: int, whole: int) -> Cell:
@@ -209,4 +240,15 @@ def _cost(misses: int, alarms: int, say: Vocabulary) -> str:
     if not misses and not alarms:
         return "nothing"
     parts = ((misses, say.misses), (alarms, say.alarms))
-    return ", ".join(f"{count:+,} {name}" for count, name in parts if count)
+    return ", ".join(f"{_signed(count)} {name}" for count, name in parts if count)
+
+
+def _dearer(cost: float | None, say: Vocabulary) -> str:
+    """ "+85 for 1,000 parts"."""
+    if cost is None or abs(cost) < 5e-4:
+        return ""
+    return f"{'+' if cost > 0 else '−'}{operating_words.amount(abs(cost))} for 1,000 {say.items}"
+
+
+def _signed(count: int) -> str:
+    return f"{count:+,}".replace("-", "−")

@@ -13,7 +13,7 @@ from core.metrics.operating import OperatingPoint, Table
 from dashboard import operating_url, operating_words, theme
 from dashboard.chart_parts import GUIDE, LINES, blank
 from dashboard.components import cards, grids
-from dashboard.operating import Scene
+from dashboard.operating import CHEAPEST, Mark, Scene
 from dashboard.words import Vocabulary
 
 
@@ -28,7 +28,7 @@ class Given(NamedTuple):
 
 def form(say: Vocabulary) -> Given:
     """Prevalence, costs, items a day and seconds a look, as people type them."""
-    with st.container(horizontal=True, key="op-form", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="op-form", gap="small"):
         p = operating_url.figure(
             "p", f"{say.share.capitalize()}, %", f"How many of 100 {say.items} are {say.bad} in "
             "real life; test sets hold far more."
@@ -44,14 +44,14 @@ def form(say: Vocabulary) -> Given:
 
 
 def usage(
-    seen: Scene, point: OperatingPoint, say: Vocabulary, key: operating_url.Key, given: Given
+    seen: Scene, point: OperatingPoint, least_at: Mark | None, now: Mark, say: Vocabulary,
+    given: Given,
 ) -> None:  # fmt: skip
     """A day's work in a sentence, and the cost at every threshold."""
     p, costs, items, seconds = given
     plan = in_use.day(point, p, items, seconds)
     cost = in_use.expected_cost(point, p, costs)
-    cheapest = in_use.cheapest_threshold(seen.table(), p, costs)
-    if plan is None or cost is None or cheapest is None:
+    if plan is None or cost is None or least_at is None:
         st.caption("Costs and a day's work need both good and anomalous test images.")
         return
     cards.finding(operating_words.day(plan, point.banded, say))
@@ -59,18 +59,20 @@ def usage(
         "On average; in brackets the ends of the rate's 95 % interval. One day differs from the "
         "next by more, and the test images must be like those that come."
     )
+    cheapest = least_at.low
     least = in_use.expected_cost(seen.point(cheapest), p, costs) or 0.0
     with st.container(horizontal=True, vertical_alignment="center", key="op-cost"):
         st.markdown(
-            f"1,000 {say.items} cost **{cost:,.4g}** here; at the cheapest single threshold, "
-            f"{cheapest:.4g}, **{least:,.4g}**. That one is an oracle: it is chosen on these same "
-            "images, so expect to pay more."
+            f"1,000 {say.items} cost **{money(cost)}** here; at the cheapest single threshold, "
+            f"{cheapest:.4g}, **{money(least)}**. That one is an oracle: it is chosen on these "
+            "same images, so expect to pay more."
         )
         st.button(
-            "Use the cheapest (oracle)", key="op-cheapest", on_click=operating_url.keep,
-            args=(key, cheapest, None),
+            "Use the cheapest (oracle)", key="op-cheapest", on_click=_use_cheapest,
+            disabled=now.rule == CHEAPEST,
         )  # fmt: skip
     table = seen.table((point.low, cheapest), operating.MOST)
+    st.caption(f"Expected cost of 1,000 {say.items} at each single threshold")
     st.plotly_chart(
         cost_chart(table, p, costs, point, cheapest, say),
         key="op-cost-chart", config=grids.PLOT,
@@ -79,12 +81,21 @@ def usage(
     )  # fmt: skip
 
 
+def _use_cheapest() -> None:
+    st.session_state["from"] = CHEAPEST
+
+
+def money(value: float) -> str:
+    """ "2,970", "402.1", "3.25"."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:,.4g}"
+
+
 def cost_chart(
     table: Table, prevalence: float, costs: Costs, point: OperatingPoint, cheapest: float,
     say: Vocabulary,
 ) -> go.Figure:  # fmt: skip
     """Expected cost over thresholds; the minimum and the present point are marked."""
-    figure = blank("threshold", f"cost of 1,000 {say.items}")
+    figure = blank("threshold", "")
     cost_T = in_use.cost_curve(table, prevalence, costs)
     assert cost_T is not None
     figure.add_scatter(
@@ -110,5 +121,5 @@ def cost_chart(
                     "line": {"width": 1, "color": GUIDE}},
             hovertemplate=f"{name}: %{{y:,.4g}} at threshold %{{x:.4g}}<extra></extra>",
         )  # fmt: skip
-    figure.update_yaxes(rangemode="tozero")
+    figure.update_yaxes(rangemode="tozero", tickformat=",~g")
     return figure.update_layout(height=260, showlegend=True)

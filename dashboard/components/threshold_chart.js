@@ -2,37 +2,9 @@
 // Counts are looked up in the table that came along; the server hears of a release alone.
 
 const LIVES = new WeakMap();
-const SVG = "http://www.w3.org/2000/svg";
 const STEPS = 10;            // of page up and page down
 const QUIET = 600;           // ms without a key before a threshold set by keyboard counts as released
 const SIDE = 12;
-
-function make(name, attributes = {}, text = null) {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text !== null) element.textContent = text;
-  return element;
-}
-
-const said = (value) => Number(value.toPrecision(4)).toLocaleString("en", { useGrouping: false, maximumSignificantDigits: 4 });
-const share = (part, whole) => whole ? `${(100 * part / whole).toFixed(1)} %` : "";
-
-function nearest(ascending, value) {
-  let low = 0, high = ascending.length - 1;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (ascending[middle] < value) low = middle + 1; else high = middle;
-  }
-  return low > 0 && value - ascending[low - 1] < ascending[low] - value ? low - 1 : low;
-}
-
-function ticks(low, high, wanted) {
-  const rough = (high - low) / wanted, unit = 10 ** Math.floor(Math.log10(rough));
-  const step = unit * [1, 2, 5, 10].find((factor) => factor * unit >= rough);
-  const found = [];
-  for (let n = Math.ceil(low / step); n * step <= high; n += 1) found.push(n * step);
-  return found;
-}
 
 class Chart {
   constructor(root) {
@@ -45,6 +17,8 @@ class Chart {
     for (const button of root.querySelectorAll("[data-scale]")) {
       button.onclick = () => { this.scale = button.dataset.scale; this.draw(); };
     }
+    this.fields = ["low", "high"].map((line) => root.querySelector(`input[data-line=${line}]`));
+    for (const field of this.fields) field.onchange = () => this.typed(field);
     root.querySelector("[data-band]").onclick = () => this.band();
     this.svg.addEventListener("pointerdown", (event) => this.grab(event));
     this.svg.addEventListener("pointermove", (event) => this.drag(event));
@@ -55,8 +29,11 @@ class Chart {
     this.send = send;
     if (this.shown === data) return;
     this.shown = data;
-    if (this.held || this.timer) return;          // the hand on the line knows better
-    this.data = data;
+    if (!this.held && !this.timer) this.take();   // the hand on the line knows better
+  }
+
+  take() {
+    const data = this.data = this.shown;
     this.low = nearest(data.thresholds, data.low);
     this.high = data.high === null ? null : nearest(data.thresholds, data.high);
     this.draw();
@@ -89,11 +66,14 @@ class Chart {
       cell.append(term, value);
       return cell;
     }));
-    const at = this.root.querySelector(".at"), strong = document.createElement("b"), rest = document.createElement("span");
-    const low = said(thresholds[this.low]);
-    strong.textContent = this.high === null ? `${words.threshold} ${low}` : `${words.again}: ${low} to ${said(thresholds[this.high])}`;
-    rest.textContent = ` ${words.unit}`;
-    at.replaceChildren(strong, rest);
+    const [low, high] = this.fields, banded = this.high !== null;
+    this.root.querySelector("[data-name]").textContent = banded ? `${words.again} from` : words.threshold;
+    this.root.querySelector("[data-unit]").textContent = words.unit;
+    low.value = said(thresholds[this.low]);
+    low.ariaLabel = banded ? words.lower : words.threshold;
+    high.parentElement.hidden = !banded;
+    high.value = banded ? said(thresholds[this.high]) : "";
+    high.ariaLabel = words.upper;
   }
 
   sentence() {
@@ -143,8 +123,9 @@ class Chart {
       parts.push(make("path", { d, class: above, "clip-path": "url(#clip-flagged)" }));
     }
     parts.push(make("line", { class: "axis", x1: SIDE, x2: width - SIDE, y1: middle, y2: middle }));
-    parts.push(make("text", { class: "kind", x: width - SIDE, y: top + 2, "text-anchor": "end" }, `${data.words.good} ↑`));
-    parts.push(make("text", { class: "kind", x: width - SIDE, y: middle + half - 2, "text-anchor": "end" }, `${data.words.bad} ↓`));
+    const clear = lanes.marks.map(({ x }) => x).sort((a, b) => b - a).reduce((edge, x) => x > edge - 110 ? x - 6 : edge, width - SIDE);
+    parts.push(make("text", { class: "kind", x: clear, y: top + 14, "text-anchor": "end" }, `${data.words.good} ↑`));
+    parts.push(make("text", { class: "kind", x: clear, y: middle + half - 2, "text-anchor": "end" }, `${data.words.bad} ↓`));
     for (const value of ticks(low, high, narrow ? 4 : 8)) {
       const near = this.x(value);
       if (near < SIDE + 14 || near > width - SIDE - 14) continue;
@@ -216,6 +197,7 @@ class Chart {
       group.ariaValueText = `${said(thresholds[index])}: ${this.sentence()}`;
       const near = at.high - at.low < 90 && this.high !== null;
       text.textContent = said(thresholds[index]);
+      text.setAttribute("x", near ? (line === "low" ? -4 : 4) : 0);
       text.setAttribute("text-anchor", near ? (line === "low" ? "end" : "start") : at[line] < 40 ? "start" : at[line] > width - 40 ? "end" : "middle");
     }
     this.root.ariaLabel = words.title;
@@ -273,10 +255,21 @@ class Chart {
   release() {
     clearTimeout(this.timer);
     this.timer = 0;
-    if (!this.changed) return;
+    if (!this.changed) {
+      if (this.data !== this.shown) this.take();  // what came while the hand was on the line
+      return;
+    }
     this.changed = false;
     const { thresholds, id } = this.data;
     this.send({ id, low: thresholds[this.low], high: this.high === null ? null : thresholds[this.high] });
+  }
+
+  typed(field) {               // a number of one's own, which need not be in the table
+    const { thresholds, id } = this.data, value = field.valueAsNumber, line = field.dataset.line;
+    const now = { id, low: thresholds[this.low], high: this.high === null ? null : thresholds[this.high] };
+    const next = { ...now, [line]: value };
+    if (Number.isFinite(value) && (next.high === null || next.high > next.low)) this.send(next);
+    else this.tell();
   }
 
   band() {

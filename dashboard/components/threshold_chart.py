@@ -49,15 +49,16 @@ def spoken(data: dict[str, Any], say: Vocabulary) -> dict[str, str]:
         "passed": "Rightly passed", "again": "Looked at again", "threshold": "Threshold",
         "lower": "Lower threshold, from here looked at again",
         "upper": f"Upper threshold, from here {say.reject}",
-        "unit": "drag the line, or use the arrow keys",
+        "unit": "type it, drag the line, or use the arrow keys",
     }  # fmt: skip
 
 
 @cache
 def _component() -> Any:
-    read = {
-        end: HERE.with_suffix(end).read_text(encoding="utf-8") for end in (".html", ".css", ".js")
-    }
+    html, css, math, js = (
+        HERE.with_name(f"threshold_chart{end}").read_text(encoding="utf-8")
+        for end in (".html", ".css", "_math.js", ".js")
+    )
     return st.components.v2.component(
-        "flawscope_threshold_chart", html=read[".html"], css=read[".css"], js=read[".js"]
+        "flawscope_threshold_chart", html=html, css=css, js=f"{math}\n{js}"
     )

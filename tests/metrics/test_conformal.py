@@ -59,6 +59,36 @@ def test_coverage_by_simulation(n: int, alpha: float) -> None:
     assert 0.94 <= counted / draws <= 1.0
 
 
+def test_few_normals_keep_the_floor_and_no_less_by_simulation() -> None:
+    """7 held-out normals asked for 5 %: a new normal raises an alarm once in 8, as 1 / (n + 1)
+    says, and the beta interval holds the rate of a single draw in 95 % of draws."""
+    rng = np.random.default_rng(3)
+    alarms, inside, draws = 0, 0, 4000
+    for _ in range(draws):
+        one = conformal.promise(rng.normal(size=7), 0.05)
+        assert one is not None and one.promised == pytest.approx(1 / 8)
+        alarms += rng.normal() >= one.threshold
+        inside += one.low <= stats.norm.sf(one.threshold) <= one.high
+    assert alarms / draws == pytest.approx(1 / 8, abs=0.016)  # 3 standard errors
+    assert inside / draws == pytest.approx(0.95, abs=0.011)
+
+
+@pytest.mark.parametrize("n", [1, 7, 19, 57, 400])
+def test_the_papers_beta_distribution(n: int) -> None:
+    """Angelopoulos & Bates, section 3.2: coverage ~ Beta(n + 1 - l, l), l = floor((n + 1) alpha);
+    the false-alarm rate is what is left. l is 1 where the paper has no finite quantile."""
+    for alpha in (0.01, 0.05, 0.1, 0.2):
+        one = conformal.promise(np.arange(float(n)), alpha)
+        assert one is not None
+        left = max(1, int(np.floor(round((n + 1) * alpha, 9))))
+        covered = stats.beta(n + 1 - left, left)
+        assert (one.low, one.high) == pytest.approx(
+            (1 - covered.ppf(0.975), 1 - covered.ppf(0.025))
+        )
+        assert one.promised == pytest.approx(1 - covered.mean())
+        assert one.kept == ((n + 1) * alpha >= 1 - 1e-9)
+
+
 def test_the_counts_chance_allows_are_scipys() -> None:
     one = conformal.promise(np.arange(57.0), 0.05)
     assert one is not None

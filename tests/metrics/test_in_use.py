@@ -91,6 +91,14 @@ def test_expected_cost_by_hand() -> None:
         Costs(miss=-1, alarm=1)
 
 
+def test_what_another_point_costs_more_by_hand() -> None:
+    """Of 1,000 at 10 %: 2 of 10 missed instead of 1 costs 10 more misses; 45 alarms fewer."""
+    costs = Costs(miss=50, alarm=4)
+    more = in_use.extra_cost(point(8, 2, 0, 20), point(9, 1, 1, 19), 0.1, costs)
+    assert more == pytest.approx(10 * 50 - 45 * 4)
+    assert in_use.extra_cost(point(8, 2, 0, 0), point(9, 1, 1, 19), 0.1, costs) is None
+
+
 def test_the_cheapest_threshold_by_hand() -> None:
     # normals 1, 2, 3; anomalous 2.5, 4
     table = operating_table([1.0, 2.0, 3.0, 2.5, 4.0], [0, 0, 0, 1, 1])
