@@ -30,10 +30,12 @@ from core.workspace import Workspace
 
 PACKAGED = "tf_efficientnet_lite0"
 RANDOM = ":random"
+NO_BACKBONE = "none"
+"""Stands for the backbone of a method that has none."""
 HUB_PATIENCE_SECONDS = 2.0
 HUB_FILE = "model.safetensors"
 
-Source = Literal["file", "workspace", "package", "cache", "hub", "random"]
+Source = Literal["file", "workspace", "package", "cache", "hub", "random", "none"]
 Triple = tuple[float, float, float]
 
 
@@ -44,7 +46,7 @@ class Weights:
     Attributes:
         tag: the backbone as configs name it: a timm id, with ":random" for none.
         path: the file; None for random initialisation.
-        source: where it was found; "random" means not pretrained.
+        source: where it was found; "random" means not pretrained, "none" no backbone at all.
         sha256: of the file; "" for random initialisation.
         mean, std: normalisation of RGB in 0..1.
     """
@@ -61,9 +63,20 @@ class Weights:
         """timm's name of the network."""
         return self.tag.removesuffix(RANDOM)
 
+    @property
+    def pretrained(self) -> bool | None:
+        """Whether the backbone learned from images before; None where there is no backbone."""
+        return None if self.source == "none" else self.source != "random"
 
-def choose_backbone(paper: str, workspace: Workspace) -> str:
-    """What "auto" means: the paper's backbone where its weights can be had, else the packaged."""
+
+def choose_backbone(paper: str, workspace: Workspace, convolutional: bool = True) -> str:
+    """What "auto" means: the paper's backbone where its weights can be had, else the packaged.
+
+    The packaged one stands for convolutional networks only; a method that needs another kind gets
+    the paper's, and an error that says which file to put where when that cannot be had.
+    """
+    if paper == NO_BACKBONE or not convolutional:
+        return paper
     here = _in_workspace(paper, workspace) or _in_cache(paper)
     return paper if here or hub_reachable() else PACKAGED
 
@@ -81,6 +94,8 @@ def resolve(
         UnknownId, UsageError: no such backbone, or the explicit file is not there.
         WeightsMissing: says which file, from where, put where.
     """
+    if backbone == NO_BACKBONE:
+        return Weights(NO_BACKBONE, None, "none", "", (0.5,) * 3, (0.5,) * 3)
     configuration = _configuration(backbone.removesuffix(RANDOM))
     mean, std = configuration["mean"], configuration["std"]
     if backbone.endswith(RANDOM):
@@ -112,10 +127,15 @@ def _find(
         return fetched, "hub"
     origin = configuration.get("hf_hub_id")
     place = workspace.weights / f"{backbone}.safetensors"
+    other = (
+        f"--backbone {backbone.split('.')[0]}{RANDOM}, which is not pretrained"
+        if "vit" in backbone
+        else f"--backbone {PACKAGED}, whose weights came with the installation"
+    )
     raise WeightsMissing(
         f"The weights of {backbone} are not on this machine and the hub cannot be reached; put "
         f"{HUB_FILE} from huggingface.co/{origin} at {place}, name a file with --weights, or "
-        f"choose --backbone {PACKAGED}, whose weights came with the installation."
+        f"choose {other}."
     )
 
 

@@ -19,8 +19,8 @@ from core.data.prepared import prepare
 from core.engine import device as devices
 from core.engine.features import Images
 from core.engine.resolve import Resolved, resolve
-from core.engine.training import optimise, stepping
-from core.methods.base import Batch, Method
+from core.engine.training import batch_of, optimise, stepping
+from core.methods.base import Batch, Method, overrides
 from core.seeding import seed_everything
 from core.workspace import Workspace
 
@@ -67,14 +67,8 @@ def probe(config: RunConfig, workspace: Workspace) -> dict[str, Any]:
 
 
 def _batches(method: Method, images: Images, rows: np.ndarray[Any, Any], size: int) -> list[Batch]:
-    found = []
-    for start in range(0, len(rows), size):
-        batch_BCHW = images(rows[start : start + size])
-        if method.trains_on == "features":
-            found.append(Batch(None, method.extractor(batch_BCHW)))
-        else:
-            found.append(Batch(batch_BCHW))
-    return found
+    starts = range(0, len(rows), size)
+    return [batch_of(method, images(rows[start : start + size])) for start in starts]
 
 
 def _step_seconds(
@@ -87,6 +81,9 @@ def _step_seconds(
     devices.synchronise(resolved.device)
     feature_rate = (time.monotonic() - began) / size
     plan = method.plan()
+    if overrides(method, "before_training"):
+        with torch.no_grad():
+            method.eval().before_training(iter([batch]), lambda fraction, message: None)
     method.train()
     seconds = []
     for _ in range(3):  # the first warms up

@@ -49,7 +49,8 @@ class Resolved:
 
     def extractor(self) -> FeatureExtractor:
         """The frozen backbone on the run's device."""
-        return build(self.weights.tag, self.kind.levels, self.weights, self.device)
+        kind = self.kind
+        return build(self.weights.tag, kind.levels, self.weights, self.device, kind.blocks)
 
     def record(self, fingerprint: str) -> dict[str, Any]:
         """The `resolved` part of config.json."""
@@ -59,7 +60,7 @@ class Resolved:
             "weights": {
                 "source": self.weights.source,
                 "sha256": self.weights.sha256,
-                "pretrained": self.weights.source != "random",
+                "pretrained": self.weights.pretrained,
             },
             "method_config": self.settings.model_dump(mode="json"),
             "epochs": self.epochs if self.kind.learns == "gradient" else None,
@@ -99,7 +100,7 @@ def resolve(config: RunConfig, workspace: Workspace) -> Resolved:
     dataset = _choose(open_dataset(config.data, workspace), config)
     tag = config.backbone
     if tag == "auto":
-        tag = backbone_weights.choose_backbone(kind.backbone, workspace)
+        tag = backbone_weights.choose_backbone(kind.backbone, workspace, not kind.blocks)
     file = Path(config.weights).expanduser() if config.weights else None
     weights = backbone_weights.resolve(tag, file, workspace)
     models: dict[str, tuple[str, ...]] = (

@@ -6,12 +6,12 @@ undisturbed one. Frozen features are computed once (`FrozenFeatures`); memory ba
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +24,15 @@ from core.engine.checkpoint import Position
 from core.engine.features import FrozenFeatures, ImageBatch
 from core.engine.progress import Progress
 from core.errors import Diverged
-from core.methods.base import Batch, Method, Plan
+from core.methods.base import Batch, Method, Plan, overrides
 from core.seeding import seed_everything
 
 SAVE_EVERY_SECONDS = float(os.environ.get("FLAWSCOPE_CHECKPOINT_SECONDS", "20"))
 CHECK_EVERY_STEPS = 10
+
+BatchSource = Callable[[Tensor], Batch]
+"""Places among a task's images (int64, on the CPU) -> their batch."""
+Hook = Literal["before_training", "after_training"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +79,7 @@ def _fit_bank(method: Method, task: Task, images: ImageBatch, progress: Progress
     def batches() -> Iterator[Batch]:
         started = time.monotonic()
         for start in range(0, len(task.rows), task.batch_size):
-            batch_BCHW = images(task.rows[start : start + task.batch_size])
-            if method.trains_on == "features":
-                yield Batch(None, method.extractor(batch_BCHW))
-            else:
-                yield Batch(batch_BCHW)
+            yield batch_of(method, images(task.rows[start : start + task.batch_size]))
             seen = min(start + task.batch_size, len(task.rows))
             rate = f"{seen / max(time.monotonic() - started, 1e-9):.0f} images/s"
             progress.update(_within(task, 0.3 * seen / len(task.rows)), "collecting", rate)
@@ -92,20 +92,30 @@ def _fit_bank(method: Method, task: Task, images: ImageBatch, progress: Progress
     checkpoint.save(task.folder, method, (), Position(1, finished=True))
 
 
+def batch_of(method: Method, images_BCHW: Tensor) -> Batch:
+    """What the method trains on, of these images, features computed here and now."""
+    features = () if method.trains_on == "images" else method.extractor(images_BCHW)
+    return Batch(None if method.trains_on == "features" else images_BCHW, features)
+
+
 def _descend(method: Method, task: Task, images: ImageBatch, progress: Progress) -> None:
     plan = method.plan()
     rates = [[group["lr"] for group in o.param_groups] for o in plan.optimizers]
     held = checkpoint.position(task.folder)
     done = checkpoint.load(task.folder, method, plan.optimizers).epochs_done if held else 0
     frozen = _frozen(method, task, images, progress)
-    batch_of = _batch_source(task, images, frozen)
+    source = _batch_source(method, task, images, frozen)
+    if held is None:
+        _look_through(method, task, source, progress, "before_training")
     saved = time.monotonic()
     for epoch in range(done, task.epochs):
         seed_everything(task.seed, task.name, "epoch", epoch)
         method.on_epoch(epoch, task.epochs)
         _set_rates(plan, rates, epoch, task.epochs)
         with devices.memory_guard("training", f"--batch-size (now {task.batch_size}) or --size"):
-            _epoch(method, plan, task, epoch, batch_of, progress)
+            _epoch(method, plan, task, epoch, source, progress)
+        if epoch + 1 == task.epochs:
+            _look_through(method, task, source, progress, "after_training")
         finished = epoch + 1 == task.epochs
         if finished or time.monotonic() - saved > SAVE_EVERY_SECONDS:
             checkpoint.save(task.folder, method, plan.optimizers, Position(epoch + 1, finished))
@@ -114,10 +124,33 @@ def _descend(method: Method, task: Task, images: ImageBatch, progress: Progress)
         frozen.close()
 
 
+def _look_through(
+    method: Method, task: Task, source: BatchSource, progress: Progress, hook: Hook
+) -> None:
+    """Let the method's own hook, if it has one, see every training batch once, in order."""
+    if not overrides(method, hook):
+        return
+    seed_everything(task.seed, task.name, hook)
+    at = 0.0 if hook == "before_training" else 1.0
+    saying = "measuring before training" if hook == "before_training" else "measuring at the end"
+
+    def report(fraction: float, message: str) -> None:
+        progress.update(_within(task, at), f"{message}, {fraction:.0%}")
+
+    def batches() -> Iterator[Batch]:
+        for start in range(0, len(task.rows), task.batch_size):
+            progress.update(_within(task, at), f"{saying}, {start / len(task.rows):.0%}")
+            yield source(torch.arange(start, min(start + task.batch_size, len(task.rows))))
+
+    method.eval()
+    with torch.no_grad(), devices.memory_guard(saying, f"--batch-size (now {task.batch_size})"):
+        getattr(method, hook)(batches(), report)
+
+
 def _frozen(
     method: Method, task: Task, images: ImageBatch, progress: Progress
 ) -> FrozenFeatures | None:
-    if method.trains_on != "features":
+    if method.trains_on == "images":
         return None
     started = time.monotonic()
 
@@ -143,22 +176,21 @@ def _frozen(
 
 
 def _batch_source(
-    task: Task, images: ImageBatch, frozen: FrozenFeatures | None
-) -> Callable[[Tensor], Batch]:
-    def batch_of(places: Tensor) -> Batch:
-        if frozen is None:
-            return Batch(images(task.rows[places.numpy()]))
-        return Batch(None, frozen.batch(places))
+    method: Method, task: Task, images: ImageBatch, frozen: FrozenFeatures | None
+) -> BatchSource:
+    def batch_at(places: Tensor) -> Batch:
+        pictures = None if method.trains_on == "features" else images(task.rows[places.numpy()])
+        return Batch(pictures, () if frozen is None else frozen.batch(places))
 
-    return batch_of
+    return batch_at
 
 
 def _set_rates(plan: Plan, rates: list[list[float]], epoch: int, epochs: int) -> None:
-    """Step schedule of the plan, from the initial rates, so that resuming needs no history."""
-    late = plan.decay_at is not None and epoch >= math.floor(plan.decay_at * epochs)
+    """The plan's schedule, from the initial rates, so that resuming needs no history."""
+    factor = plan.schedule(epoch, epochs)
     for optimizer, initial in zip(plan.optimizers, rates, strict=True):
         for group, rate in zip(optimizer.param_groups, initial, strict=True):
-            group["lr"] = rate * (plan.decay_by if late else 1.0)
+            group["lr"] = rate * factor
 
 
 def _epoch(
@@ -166,7 +198,7 @@ def _epoch(
     plan: Plan,
     task: Task,
     epoch: int,
-    batch_of: Callable[[Tensor], Batch],
+    source: BatchSource,
     progress: Progress,
 ) -> None:
     method.train()
@@ -177,7 +209,7 @@ def _epoch(
     totals: dict[str, Tensor] = {}
     steps, started = 0, time.monotonic()
     for index, places in enumerate(batches):
-        for losses in stepping(method, batch_of(places), task.device):
+        for losses in stepping(method, source(places), task.device):
             optimise(plan, losses)
             for name, value in losses.items():
                 totals[name] = (

@@ -7,9 +7,10 @@ The frozen backbone is not part of it (the run records its weights' SHA-256 inst
 
 from __future__ import annotations
 
+import math
 from abc import ABC
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -23,6 +24,24 @@ from core.types import Family, MapRule, RawPrediction
 Report = Callable[[float, str], None]
 """Called with progress 0..1 of the present phase and a short message."""
 
+Schedule = Callable[[int, int], float]
+"""(epoch from 0, epochs) -> factor on the initial learning rates in that epoch."""
+
+
+def constant(epoch: int, epochs: int) -> float:
+    """The initial rates throughout."""
+    return 1.0
+
+
+def steps(*at: float, by: float = 0.1) -> Schedule:
+    """Rates multiplied by `by` after each of the shares `at` of the epochs."""
+
+    def factor(epoch: int, epochs: int) -> float:
+        passed: int = sum(epoch >= math.floor(share * epochs) for share in at)
+        return float(by**passed)
+
+    return factor
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodCard:
@@ -34,6 +53,8 @@ class MethodCard:
         family: augmentation, embedding, reconstruction or hybrid.
         summary: one sentence that a plant engineer or clinician understands.
         frozen, trained: which parts stay as they are, which are learned.
+        parameters: how many are trained with the paper's backbone at 256 px, in millions; 0 for a
+            memory bank.
         deviations: every difference from the paper, with the reason, one sentence each.
     """
 
@@ -46,6 +67,7 @@ class MethodCard:
     summary: str
     frozen: str
     trained: str
+    parameters: float = 0.0
     deviations: tuple[str, ...] = ()
 
 
@@ -56,14 +78,29 @@ class Plan:
     Attributes:
         optimizers: all stepped on the same summed loss.
         clip_norm: global L2 norm of the gradients, per optimizer; None = no clipping.
-        decay_at: fraction of the epochs after which the learning rate is multiplied by
-            `decay_by`; None = constant.
+        schedule: of the learning rates, by epoch.
     """
 
     optimizers: tuple[torch.optim.Optimizer, ...]
     clip_norm: float | None = None
-    decay_at: float | None = None
-    decay_by: float = 0.1
+    schedule: Schedule = constant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """Another set of defaults: those of the method's own paper, for one model a class.
+
+    Attributes:
+        settings: of the method's config, where they differ from its defaults.
+        epochs, batch_size, size: None = as in ADer's setting.
+        note: what the paper does that no setting expresses, one sentence; "" for nothing.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    epochs: int | None = None
+    batch_size: int | None = None
+    size: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +108,9 @@ class Batch:
     """What `training_step` gets, all on the method's device.
 
     Attributes:
-        images_BCHW: uint8 RGB; None when the method trains on features.
-        features: frozen levels, float32, [B, C_l, H_l, W_l] each, shallow to deep; empty when
-            the method trains on images.
+        images_BCHW: uint8 RGB; None when the method trains on features alone.
+        features: frozen levels of the images as they are, float32, [B, C_l, H_l, W_l] each,
+            shallow to deep; empty when the method trains on images alone.
     """
 
     images_BCHW: Tensor | None
@@ -87,23 +124,28 @@ class Method(nn.Module, ABC):
         Config: its typed settings, defaults as in ADer's multi-class setting.
         card: what it is.
         rule: how its raw map becomes the stored map and the image score.
-        trains_on: "features" (frozen, computed once by the engine) or "images".
+        trains_on: "features" (frozen, computed once by the engine), "images", or "both": images
+            to alter, and the frozen features of the same images unaltered.
         learns: "gradient" (`plan` + `training_step`) or "bank" (`fit_bank`).
-        backbone: timm tag of the paper's backbone in ADer's setting.
+        backbone: timm tag of the paper's backbone in ADer's setting, or `weights.NO_BACKBONE`.
         levels: how many and which feature levels it wants, as strides of the input.
-        epochs, batch_size: defaults.
+        blocks: instead of levels, the blocks of a plain ViT (from 1) whose outputs it wants.
+        epochs, batch_size: defaults, ADer's.
+        paper: the defaults of its own paper, where they differ.
     """
 
     Config: ClassVar[type[Config]]
     id: ClassVar[str]
     card: ClassVar[MethodCard]
     rule: ClassVar[MapRule]
-    trains_on: ClassVar[Literal["images", "features"]] = "features"
+    trains_on: ClassVar[Literal["images", "features", "both"]] = "features"
     learns: ClassVar[Literal["gradient", "bank"]] = "gradient"
     backbone: ClassVar[str]
-    levels: ClassVar[tuple[int, ...]]
+    levels: ClassVar[tuple[int, ...]] = ()
+    blocks: ClassVar[tuple[int, ...]] = ()
     epochs: ClassVar[int] = 100
     batch_size: ClassVar[int] = 16
+    paper: ClassVar[Preset] = Preset()
 
     extractor: FeatureExtractor
 
@@ -139,6 +181,28 @@ class Method(nn.Module, ABC):
     def on_epoch(self, epoch: int, epochs: int) -> None:
         """Told before each epoch (0-based); for methods with stages."""
 
+    def before_training(self, batches: Iterable[Batch], report: Report) -> None:
+        """See every training batch once before the first epoch, in evaluation mode, ungraded.
+
+        For what is measured and then fixed (centroids, chosen channels), kept in buffers. Batches
+        are as in training, the last one may be smaller. Runs only where it is overridden.
+        """
+
+    def after_training(self, batches: Iterable[Batch], report: Report) -> None:
+        """The same after the last epoch (a template, a calibration); kept in buffers."""
+
+    @classmethod
+    def check(cls, settings: Any) -> tuple[str, ...]:
+        """What a run with these settings should say of itself, a sentence each.
+
+        For choices whose outcome the settings do not show (where texture images come from, say).
+        Stored with the run and shown on its page. Called before anything is computed.
+
+        Raises:
+            UsageError, WeightsMissing: a setting names something that is not there.
+        """
+        return ()
+
     def score(self, features: tuple[Tensor, ...]) -> RawPrediction:
         """Raw maps (and scores) of a batch of frozen features; see `predict`."""
         raise NotImplementedError
@@ -149,6 +213,11 @@ class Method(nn.Module, ABC):
         Each image's result does not depend on the others in the batch (to 1e-5).
         """
         return self.score(self.extractor(images_BCHW))
+
+
+def overrides(method: Method, hook: str) -> bool:
+    """Whether the method has a hook of its own."""
+    return getattr(type(method), hook) is not getattr(Method, hook)
 
 
 METHODS: Registry[type[Method]] = Registry("method", "core.methods")

@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from core.backbones.features import FeatureExtractor, build, classifier_state
-from core.backbones.weights import PACKAGED, resolve
+from core.backbones.features import FeatureExtractor, build
+from core.backbones.networks import classifier_state
+from core.backbones.weights import NO_BACKBONE, PACKAGED, resolve
 from core.errors import UsageError
 from core.workspace import Workspace
 
@@ -155,8 +156,66 @@ def test_networks_of_one_size_or_another_layout_are_refused(workspace: Workspace
 
 
 @pytest.mark.parametrize(
-    "images", [torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32, dtype=torch.uint8)]
+    "images", [torch.zeros(1, 3, 32, 32).double(), torch.zeros(1, 1, 32, 32, dtype=torch.uint8)]
 )
-def test_images_are_uint8_rgb(packaged: FeatureExtractor, images: torch.Tensor) -> None:
+def test_images_are_rgb_bytes_or_floats(packaged: FeatureExtractor, images: torch.Tensor) -> None:
     with pytest.raises(UsageError, match=r"expected uint8 \[B, 3, H, W\]"):
         packaged(images)
+
+
+def test_altered_images_come_as_floats(packaged: FeatureExtractor) -> None:
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    for whole, level in zip(packaged(images), packaged(images.float() / 255), strict=True):
+        torch.testing.assert_close(level, whole, rtol=1e-5, atol=1e-5)
+
+
+def test_a_method_without_backbone_gets_no_levels(workspace: Workspace) -> None:
+    found = resolve(NO_BACKBONE, None, workspace)
+    extractor = build(NO_BACKBONE, (), found, CPU)
+    assert (extractor.channels, found.pretrained) == ((), None)
+    assert extractor(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)) == ()
+
+
+def test_a_fresh_network_is_the_same_but_untrained(packaged: FeatureExtractor) -> None:
+    fresh = packaged.fresh()
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    levels = fresh(packaged.normalised(images))
+    assert [level.shape for level in levels] == [level.shape for level in packaged(images)]
+    assert fresh.training and all(p.requires_grad for p in fresh.parameters())
+    assert fresh.state_dict().keys() == packaged.network.state_dict().keys()
+
+
+def test_blocks_of_a_vit_are_its_own_tokens(workspace: Workspace) -> None:
+    """Outputs of blocks 3 and 12 before the final norm, class token dropped, as timm computes."""
+    tag = "vit_tiny_patch16_224:random"
+    extractor = build(tag, (), resolve(tag, None, workspace), CPU, (3, 12))
+    images = torch.randint(0, 256, (1, 3, 224, 224), dtype=torch.uint8)
+    vit = timm.create_model("vit_tiny_patch16_224", pretrained=False, dynamic_img_size=True).eval()
+    state = extractor.network.state_dict()
+    vit.load_state_dict({k.removeprefix("model."): v for k, v in state.items()}, strict=False)
+    with torch.inference_mode():
+        x = vit.patch_embed(extractor.normalised(images))
+        x, tokens = vit._pos_embed(x), []
+        for block in vit.blocks:
+            x = block(x)
+            tokens.append(x[:, 1:])
+    for level, number in zip(extractor(images), (3, 12), strict=True):
+        torch.testing.assert_close(level.flatten(2).mT, tokens[number - 1], rtol=1e-4, atol=1e-4)
+    smaller = extractor(images[..., :96, :96])
+    assert [level.shape for level in smaller] == [(1, 192, 6, 6)] * 2
+    assert (extractor.strides, extractor.channels) == ((16, 16), (192, 192))
+
+
+def test_a_vits_file_fits_by_name(workspace: Workspace, tmp_path: Path) -> None:
+    whole = timm.create_model("vit_tiny_patch16_224", pretrained=False, num_classes=0)
+    file = tmp_path / "vit.safetensors"
+    save_file(dict(whole.state_dict()), file)
+    tag = "vit_tiny_patch16_224"
+    extractor = build(tag, (), resolve(tag, file, workspace), CPU, (3, 6))
+    held = extractor.network.state_dict()["model.blocks.2.mlp.fc1.weight"]
+    assert torch.equal(held, whole.blocks[2].mlp.fc1.weight)
+
+
+def test_a_convolutional_network_has_no_blocks(workspace: Workspace) -> None:
+    with pytest.raises(UsageError, match="choose a plain ViT"):
+        build("resnet18:random", (), resolve("resnet18:random", None, workspace), CPU, (3, 6))

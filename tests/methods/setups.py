@@ -8,13 +8,14 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import torch
+from small import SMALL
 from torch import Tensor
 
 from core import maps
 from core.backbones.features import FeatureExtractor, build
-from core.backbones.weights import PACKAGED, resolve
-from core.engine.training import optimise, stepping
-from core.methods.base import Batch, Method
+from core.backbones.weights import NO_BACKBONE, PACKAGED, resolve
+from core.engine.training import batch_of, optimise, stepping
+from core.methods.base import Batch, Method, overrides
 from core.seeding import seed_everything
 from core.types import Prediction
 from core.workspace import Workspace
@@ -25,11 +26,16 @@ CPU = torch.device("cpu")
 BLOT = (slice(40, 64), slice(24, 48))
 
 
-@lru_cache(maxsize=4)
-def extractor(levels: tuple[int, ...]) -> FeatureExtractor:
-    """The packaged backbone at those strides."""
-    weights = resolve(PACKAGED, None, Workspace(Path(mkdtemp(prefix="flawscope-"))))
-    return build(PACKAGED, levels, weights, CPU)
+VIT = "vit_tiny_patch16_224:random"
+"""For methods on transformer blocks: a small one, not pretrained."""
+
+
+@lru_cache(maxsize=16)
+def extractor(levels: tuple[int, ...], blocks: tuple[int, ...] = ()) -> FeatureExtractor:
+    """The packaged backbone at those strides, a small ViT at those blocks, or none."""
+    tag = VIT if blocks else PACKAGED if levels else NO_BACKBONE
+    weights = resolve(tag, None, Workspace(Path(mkdtemp(prefix="flawscope-"))))
+    return build(tag, levels, weights, CPU, blocks)
 
 
 def cloth(count: int, seed: int) -> Tensor:
@@ -54,13 +60,8 @@ def with_blot(images_BCHW: Tensor) -> Tensor:
 
 def make(kind: type[Method], seed: int = 0, size: int = SIZE) -> Method:
     seed_everything(seed, "model")
-    return kind(kind.Config(), extractor(kind.levels), size)
-
-
-def batch_of(method: Method, images_BCHW: Tensor) -> Batch:
-    if method.trains_on == "features":
-        return Batch(None, method.extractor(images_BCHW))
-    return Batch(images_BCHW)
+    settings = kind.Config(**SMALL.get(kind.id, {}))
+    return kind(settings, extractor(kind.levels, kind.blocks), size)
 
 
 def train(method: Method, images_BCHW: Tensor, steps: int, seed: int = 0) -> list[float]:
@@ -70,13 +71,21 @@ def train(method: Method, images_BCHW: Tensor, steps: int, seed: int = 0) -> lis
         method.fit_bank(_by_twos(method, images_BCHW), lambda fraction, message: None)
         return []
     plan, losses = method.plan(), []
-    method.train()
+    _hook(method, images_BCHW, "before_training")
     for step in range(steps):
         method.on_epoch(step, steps)
+        method.train()
         for named in stepping(method, batch_of(method, images_BCHW), CPU):
             optimise(plan, named)
             losses.append(float(sum(value.detach() for value in named.values())))
+    _hook(method, images_BCHW, "after_training")
     return losses
+
+
+def _hook(method: Method, images_BCHW: Tensor, name: str) -> None:
+    if overrides(method, name):
+        with torch.no_grad():
+            getattr(method.eval(), name)(_by_twos(method, images_BCHW), lambda f, m: None)
 
 
 def _by_twos(method: Method, images_BCHW: Tensor) -> Iterator[Batch]:

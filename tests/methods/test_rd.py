@@ -64,7 +64,8 @@ def test_plan_is_aders() -> None:
     (adam,) = plan.optimizers
     group = adam.param_groups[0]
     assert (group["lr"], group["betas"], group["weight_decay"]) == (5e-3, (0.5, 0.999), 0)
-    assert (plan.clip_norm, plan.decay_at, plan.decay_by) == (5.0, 0.8, 0.1)
+    assert plan.clip_norm == 5.0
+    assert [plan.schedule(epoch, 100) for epoch in (0, 79, 80, 99)] == [1.0, 1.0, 0.1, 0.1]
 
 
 @pytest.mark.parametrize("size", [32, 100])

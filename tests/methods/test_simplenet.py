@@ -80,7 +80,7 @@ def test_plan_steps_both_parts_at_constant_rates() -> None:
     assert isinstance(adaptor, torch.optim.AdamW) and isinstance(discriminator, torch.optim.Adam)
     rates = [(o.param_groups[0]["lr"], o.param_groups[0]["weight_decay"]) for o in plan.optimizers]
     assert rates == [(1e-4, 0.01), (2e-4, 1e-5)]
-    assert (plan.clip_norm, plan.decay_at) == (5.0, None)
+    assert plan.clip_norm == 5.0 and plan.schedule(99, 100) == 1.0
     stepped = {id(p) for o in plan.optimizers for g in o.param_groups for p in g["params"]}
     assert stepped == {id(parameter) for parameter in method.parameters()}
 
