@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import UsageError
-from core.types import Protocol, Setting
+from core.types import PresetName, Protocol, Setting
 
 EXTERNAL = "external"
 """Stands where a method's id does when maps were made elsewhere and only evaluated here."""
@@ -33,6 +33,10 @@ class RunConfig(Config):
     classes: tuple[str, ...] = Field(default=(), description="empty: all classes")
     setting: Setting = "unified"
     protocol: Protocol = "benchmark"
+    preset: PresetName = Field(
+        default="ader",
+        description="whose defaults: ADer's for many classes, or those of the method's paper",
+    )
     size: int = Field(
         default=256, ge=SIZES[0], le=SIZES[1], description="side of the square input, pixels"
     )

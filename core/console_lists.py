@@ -58,9 +58,10 @@ def _metrics(workspace: Workspace) -> list[dict[str, Any]]:
 
 
 def _backbones(workspace: Workspace) -> list[dict[str, Any]]:
-    from core.backbones.weights import PACKAGED, whereabouts
+    from core.backbones.weights import NO_BACKBONE, PACKAGED, whereabouts
 
     tags = {PACKAGED, *(entry["backbone"] for entry in registry_listing.methods(workspace))}
+    tags.discard(NO_BACKBONE)
     return [
         {"id": tag, "here": whereabouts(tag, workspace) or "no: fetched from the hub when used"}
         for tag in sorted(tags)

@@ -27,7 +27,7 @@ Listing = list[dict[str, Any]]
 
 def describe_methods() -> Listing:
     """Cards and settings of every method; imports torch."""
-    from core.methods.base import METHODS
+    from core.methods.base import METHODS, Method
 
     return [
         {
@@ -37,13 +37,42 @@ def describe_methods() -> Listing:
             "learns": kind.learns,
             "backbone": kind.backbone,
             "levels": list(kind.levels),
+            "blocks": list(kind.blocks),
             "epochs": kind.epochs if kind.learns == "gradient" else None,
             "batch_size": kind.batch_size,
             "rule": asdict(kind.rule),
             "settings": kind.Config.model_json_schema(),
+            "paper_preset": asdict(kind.paper),
+            "checks": any("check" in base.__dict__ for base in kind.__mro__ if base is not Method),
+            "published": _published(id),
         }
         for id, kind in METHODS.items()
     ]
+
+
+def _published(id: str) -> dict[str, Any]:
+    """What ADer printed of the method: its rows, each with its source, and what they are worth."""
+    from core.reference import ader
+
+    return {
+        "source": ader.CITATION,
+        "no_target": ader.NO_TARGET.get(id, ""),
+        "caution": ader.CAUTION.get(id, ""),
+        "rows": [
+            {"dataset": row.dataset, "mark": row.source, "epochs": row.epochs, "size": ader.SIZE,
+             "convention": "ader", "metrics": dict(row.values)}
+            for row in ader.published() if row.method == id
+        ],
+    }  # fmt: skip
+
+
+def defaults(entry: dict[str, Any], preset: str) -> dict[str, Any]:
+    """The schema of a method's settings with the defaults of a preset."""
+    schema: dict[str, Any] = json.loads(json.dumps(entry["settings"]))
+    if preset == "paper":
+        for name, value in entry["paper_preset"]["settings"].items():
+            schema["properties"][name]["default"] = value
+    return schema
 
 
 def methods(workspace: Workspace) -> Listing:
@@ -94,11 +123,12 @@ def check_settings(workspace: Workspace, method: str, settings: dict[str, Any]) 
             raise UsageError(
                 f"method {method} has no setting {name!r}; known: {', '.join(known) or 'none'}."
             )
-    if settings:
+    if settings or entry["checks"]:
         from core.config import parse
         from core.methods.base import METHODS
 
-        parse(METHODS.get(method).Config, settings, f"method {method}")
+        kind = METHODS.get(method)
+        kind.check(parse(kind.Config, settings, f"method {method}"))
 
 
 def version() -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Split: TypeAlias = Literal["train", "test", "calibration"]
 Setting: TypeAlias = Literal["unified", "separate"]
 Protocol: TypeAlias = Literal["benchmark", "deployment"]
+PresetName: TypeAlias = Literal["ader", "paper"]
 State: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Family: TypeAlias = Literal["augmentation", "embedding", "reconstruction", "hybrid"]
 

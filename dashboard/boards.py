@@ -213,7 +213,7 @@ def lines(
 def _chips(entry: pd.Series) -> tuple[str, ...]:
     seeds = len(entry["seeds"])
     said = [f"{seeds} seeds"] if seeds > 1 else []
-    said += ["random weights"] if entry["pretrained"] is False else []
+    said += ["not pretrained"] if entry["pretrained"] is False else []
     said += ["made elsewhere"] if external_name(str(entry["method"])) else []
     return tuple(said)
 

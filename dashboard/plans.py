@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from core import listing
 from core.config import RunConfig, parse
 from core.runs import Record, Status
 from dashboard.components.settings_form import defaults
@@ -17,7 +18,12 @@ SIZES = (128, 192, 224, 256, 320, 384, 512)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What was chosen; `settings` holds the changed settings of each method."""
+    """What was chosen.
+
+    Attributes:
+        settings: the changed settings of each method.
+        backbones: by method id; those not named take the automatic one.
+    """
 
     data: Sequence[str]
     methods: Sequence[str]
@@ -25,10 +31,12 @@ class Plan:
     classes: Sequence[str] = ()
     setting: str = "unified"
     protocol: str = "benchmark"
+    preset: str = "ader"
     size: int = 256
     epochs: int | None = None
     device: str = "auto"
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    backbones: Mapping[str, str] = field(default_factory=dict)
 
 
 def configs(plan: Plan) -> list[RunConfig]:
@@ -43,7 +51,8 @@ def configs(plan: Plan) -> list[RunConfig]:
             {
                 "data": data, "method": method, "seed": seed, "classes": tuple(plan.classes),
                 "setting": plan.setting, "protocol": plan.protocol, "size": plan.size,
-                "epochs": plan.epochs, "device": plan.device,
+                "epochs": plan.epochs, "device": plan.device, "preset": plan.preset,
+                "backbone": plan.backbones.get(method, "auto"),
                 "method_config": dict(plan.settings.get(method, {})),
             },
             "run",
@@ -60,7 +69,10 @@ def work(config: RunConfig, data: DataLook, method: Mapping[str, Any]) -> Work:
         look for look in data.classes if not config.classes or look.name in config.classes
     )
     counts = [(look.train, look.good + look.anomalous) for look in chosen]
-    epochs = None if method["epochs"] is None else config.epochs or method["epochs"]
+    usual = method["epochs"]
+    if config.preset == "paper":
+        usual = method["paper_preset"]["epochs"] or usual
+    epochs = None if method["epochs"] is None else config.epochs or usual
     return Work(sum(n for n, _ in counts), sum(n for _, n in counts), config.size, epochs)
 
 
@@ -81,7 +93,8 @@ def estimate(
     if kind(config) in measured:
         probe = measured[kind(config)]
         return Estimate(probe["seconds"], probe["seconds"], f"from {probe['basis']}")
-    full = defaults(method["settings"]) | dict(config.method_config)
+    schema = listing.defaults(dict(method), config.preset)
+    full = defaults(schema) | dict(config.method_config)
     return from_similar(config, work(config, data, method), full, runs, machine)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from core import listing
 from dashboard import actions, estimates, navigation, plans, queries, state
 from dashboard.components import cards, pieces, run_plan
 from dashboard.components.settings_form import settings_form
@@ -57,16 +58,20 @@ def choose(
         )  # fmt: skip
         classes = run_plan.classes([data[name] for name in names])
         basics = run_plan.basics()
+        backbones = run_plan.backbones([methods[id] for id in chosen])
     settings: dict[str, dict[str, Any]] = {}
     wrong: list[str] = []
     for id in chosen:
         with st.expander(f"Settings of {titles[id]}"):
-            st.caption("The defaults are the paper's in the multi-class setting.")
-            settings[id], complaints = settings_form(methods[id]["settings"], f"set:{id}")
+            preset = str(basics["preset"])
+            st.caption(run_plan.preset_words(methods[id], preset))
+            schema = listing.defaults(methods[id], preset)
+            settings[id], complaints = settings_form(schema, f"set:{preset}:{id}")
             wrong += [f"{titles[id]}: {sentence}" for sentence in complaints]
     plan = plans.Plan(
-        data=list(names), methods=list(chosen), classes=classes, settings=settings, **basics
-    )
+        data=list(names), methods=list(chosen), classes=classes, settings=settings,
+        backbones=backbones, **basics,
+    )  # fmt: skip
     return plan, wrong
 
 

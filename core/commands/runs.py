@@ -21,7 +21,12 @@ def run(
     classes: Annotated[str, typer.Option(help="comma-separated; empty: all")] = "",
     setting: Annotated[str, typer.Option(help="unified or separate")] = "unified",
     protocol: Annotated[str, typer.Option(help="benchmark or deployment")] = "benchmark",
-    size: Annotated[int, typer.Option(help="side of the input, pixels")] = 256,
+    preset: Annotated[
+        str, typer.Option(help="ader: for many classes; paper: as in the method's own paper")
+    ] = "ader",
+    size: Annotated[
+        int | None, typer.Option(help="side of the input, pixels; default: 256, or the preset's")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="default: the method's")] = None,
     batch_size: Annotated[int | None, typer.Option(help="default: the method's")] = None,
     seed: Annotated[int, typer.Option()] = 0,
@@ -49,6 +54,7 @@ def run(
             "classes": tuple(name.strip() for name in classes.split(",") if name.strip()),
             "setting": setting,
             "protocol": protocol,
+            "preset": preset,
             "size": size,
             "epochs": epochs,
             "batch_size": batch_size,

@@ -19,7 +19,7 @@ from core.data.splits import with_calibration
 from core.engine import device as devices
 from core.engine.features import stored_dtype
 from core.errors import DataError
-from core.methods.base import METHODS, Method
+from core.methods.base import METHODS, Method, Preset
 from core.types import Sample
 from core.workspace import Workspace
 
@@ -35,6 +35,7 @@ class Resolved:
         dataset: with only the chosen classes, calibration split off where the protocol asks.
         kind: the method's class; `settings` its typed config.
         models: name of each model to train -> the classes it covers.
+        notes: what the run says of itself, a sentence each.
     """
 
     config: RunConfig
@@ -46,6 +47,7 @@ class Resolved:
     epochs: int
     batch_size: int
     models: dict[str, tuple[str, ...]]
+    notes: tuple[str, ...] = ()
 
     def extractor(self) -> FeatureExtractor:
         """The frozen backbone on the run's device."""
@@ -62,6 +64,7 @@ class Resolved:
                 "sha256": self.weights.sha256,
                 "pretrained": self.weights.pretrained,
             },
+            "notes": list(self.notes),
             "method_config": self.settings.model_dump(mode="json"),
             "epochs": self.epochs if self.kind.learns == "gradient" else None,
             "batch_size": self.batch_size,
@@ -95,7 +98,12 @@ def resolve(config: RunConfig, workspace: Workspace) -> Resolved:
         UsageError, DataError, WeightsMissing, RunError: one sentence each.
     """
     kind = METHODS.get(config.method)
-    settings = parse(kind.Config, config.method_config, f"method {config.method}")
+    preset = kind.paper if config.preset == "paper" else Preset()
+    values = {**preset.settings, **config.method_config}
+    settings = parse(kind.Config, values, f"method {config.method}")
+    notes = kind.check(settings)
+    if config.preset == "paper" and preset.note:
+        notes = (*notes, preset.note)
     device = devices.pick(config.device)
     dataset = _choose(open_dataset(config.data, workspace), config)
     tag = config.backbone
@@ -115,9 +123,10 @@ def resolve(config: RunConfig, workspace: Workspace) -> Resolved:
         settings=settings,
         device=device,
         weights=weights,
-        epochs=config.epochs or kind.epochs,
-        batch_size=config.batch_size or kind.batch_size,
+        epochs=config.epochs or preset.epochs or kind.epochs,
+        batch_size=config.batch_size or preset.batch_size or kind.batch_size,
         models=models,
+        notes=notes,
     )
 
 

@@ -53,14 +53,16 @@ def header(live: Live) -> None:
     config, resolved, facts = live.record.config, live.record.resolved, live.status.facts
     data = resolved.get("dataset", {})
     backbone = resolved.get("backbone")
-    weights = "pretrained" if resolved.get("weights", {}).get("pretrained") else "random weights"
+    pretrained = resolved.get("weights", {}).get("pretrained")
+    weights = "NOT pretrained" if pretrained is False else "pretrained"
     parts = [
         f"{data.get('name', config.data)}: "
         f"{', '.join(data.get('classes', config.classes)) or 'all classes'}",
         f"{config.setting}, {config.protocol}",
         f"seed {config.seed}",
         f"{config.size} px",
-        f"{backbone} ({weights})" if backbone else "",
+        f"{backbone} ({weights})" if backbone and pretrained is not None else "",
+        "the paper's defaults" if config.preset == "paper" else "",
         "maps made elsewhere" if external_name(config.method_key) else "",
         f"on {resolved.get('device', config.device)}",
         f"{duration(facts['seconds'])} in all" if facts.get("seconds") else "",
@@ -71,6 +73,8 @@ def header(live: Live) -> None:
     ]
     line = " · ".join(part.replace("_", " ") for part in parts if part)
     grids.show(f'<div class="us-line">{escape(line)}</div>')
+    for note in resolved.get("notes", ()):
+        grids.show(f'<div class="us-line">{escape(note)}</div>')
 
 
 def not_succeeded(live: Live) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -26,6 +26,87 @@ PROTOCOL_HELP = (
 )
 
 
+PRESETS = {"ader": "many classes (ADer)", "paper": "one class (the paper)"}
+PRESET_HELP = (
+    "Whose defaults the settings, epochs and batches start from: **many classes**, those of the "
+    "ADer benchmark, in which one model learns all classes; **one class**, those of each method's "
+    "own paper. What you set yourself stands above both."
+)
+AUTOMATIC = "auto"
+NOT_PRETRAINED = ":random"
+CONVOLUTIONAL = {
+    AUTOMATIC: "automatic", "tf_efficientnet_lite0": "EfficientNet-Lite0 (packaged)",
+    "wide_resnet50_2.tv_in1k": "Wide ResNet-50", "resnet34.bt_in1k": "ResNet-34",
+    "resnet18.tv_in1k": "ResNet-18",
+}  # fmt: skip
+TRANSFORMER = {
+    AUTOMATIC: "automatic (the paper's)", "vit_small_patch16_224.dino": "ViT-S/16, DINO",
+    "vit_tiny_patch16_224:random": "small ViT, not pretrained",
+}  # fmt: skip
+BACKBONE_HELP = (
+    "The frozen network whose features the methods use. **Automatic** is the paper's where its "
+    "weights are on this machine or can be fetched, else the packaged EfficientNet-Lite0. Any id "
+    'of timm may be typed; with ":random" behind it the network is not pretrained.'
+)
+TRANSFORMER_HELP = (
+    "For methods that need a plain ViT. **Automatic** needs the weights of the paper's on this "
+    "machine or a network to fetch them. A ViT that is not pretrained shows how the method works, "
+    "not how well."
+)
+
+
+def backbones(chosen: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Which backbone each method takes, by method id; says in plain sight what is not pretrained.
+
+    Args:
+        chosen: entries of the chosen methods.
+    """
+    kinds = {
+        "conv": [one["id"] for one in chosen if one["levels"] and not one["blocks"]],
+        "vit": [one["id"] for one in chosen if one["blocks"]],
+    }
+    picked: dict[str, str] = {}
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        for kind, label, words, help in (
+            ("conv", "Backbone", CONVOLUTIONAL, BACKBONE_HELP),
+            ("vit", "Backbone (ViT)", TRANSFORMER, TRANSFORMER_HELP),
+        ):
+            if not kinds[kind]:
+                continue
+            tag = st.selectbox(
+                label, list(words), key=kept(f"new:backbone:{kind}", AUTOMATIC), width=252,
+                format_func=_worded(words), help=help,
+                accept_new_options=True,
+            )  # fmt: skip
+            picked |= dict.fromkeys(kinds[kind], str(tag or AUTOMATIC).strip())
+    raw = sorted({tag for tag in picked.values() if tag.endswith(NOT_PRETRAINED)})
+    if raw:
+        st.warning(
+            f"**Not pretrained:** {', '.join(raw)} starts from random numbers. Expect results far "
+            "below the method's own; the run carries this mark.",
+            icon=":material/warning:",
+        )
+    return picked
+
+
+def _worded(words: Mapping[str, str]) -> Callable[[str], str]:
+    return lambda one: words.get(one, one)
+
+
+def preset_words(entry: Mapping[str, Any], preset: str) -> str:
+    """Whose defaults a method's settings show, in a sentence or two."""
+    paper = entry["paper_preset"]
+    if preset != "paper":
+        return "The defaults are ADer's, for one model of many classes."
+    changes = [f"{paper[key]} {unit}" for key, unit in
+               (("epochs", "epochs"), ("batch_size", "images a batch")) if paper[key]]  # fmt: skip
+    changes += [f"{paper['size']} px"] if paper["size"] else []
+    if not changes and not paper["settings"]:
+        return "The paper's defaults are the same as ADer's here."
+    trained = f": {', '.join(changes)}" if changes else ""
+    return f"The defaults are the paper's, for one model a class{trained}. {paper['note']}".strip()
+
+
 def common_classes(data: Sequence[DataLook]) -> list[str]:
     """Classes that every data set has."""
     sets = [{look.name for look in one.classes} for one in data]
@@ -44,7 +125,7 @@ def classes(data: Sequence[DataLook]) -> list[str]:
 
 
 def basics() -> dict[str, Any]:
-    """Widgets for setting, protocol, size, epochs, seeds and device; the values by `Plan` field."""
+    """The choices every run has, as widgets; their values by field of `Plan`."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         setting = st.segmented_control(
             "Setting", ["unified", "separate"], required=True, key=kept("new:setting", "unified"),
@@ -53,6 +134,10 @@ def basics() -> dict[str, Any]:
         protocol = st.segmented_control(
             "Protocol", ["benchmark", "deployment"], required=True,
             key=kept("new:protocol", "benchmark"), help=PROTOCOL_HELP,
+        )  # fmt: skip
+        preset = st.segmented_control(
+            "Defaults for", list(PRESETS), required=True, key=kept("new:preset", "ader"),
+            format_func=_worded(PRESETS), help=PRESET_HELP,
         )  # fmt: skip
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         seeds = st.number_input(
@@ -75,6 +160,7 @@ def basics() -> dict[str, Any]:
     return {
         "setting": setting, "protocol": protocol, "seeds": int(seeds or 1), "size": size,
         "epochs": None if epochs is None else int(epochs), "device": device,
+        "preset": preset,
     }  # fmt: skip
 
 

@@ -107,7 +107,7 @@ def test_the_run_page_calls_it_by_its_name(made: Made) -> None:
     said = words("run", run=made.outside)
     assert f"<p><b>{SHOWN} finds " in said
     assert "By class" in said and '"method": "external"' in said
-    assert "random weights" not in said and "images/s" not in said
+    assert "pretrained" not in said and "images/s" not in said
     assert "maps made elsewhere" in said
     assert "no anomalous test image has a usable mask" in said, "class scan has no masks"
 

@@ -218,7 +218,7 @@ def test_only_changed_settings_are_recorded(store: stores.Store) -> None:
         n for n, p in schema["properties"].items() if p.get("type") in ("number", "integer")
     )
     at = open_page("new_run", data="parts", method="patchcore")
-    box = at.number_input(key=f"set:patchcore:{name}")
+    box = at.number_input(key=f"set:ader:patchcore:{name}")
     changed = box.value / 2 if isinstance(box.value, float) else box.value + 1
     box.set_value(changed)
     at.run()
