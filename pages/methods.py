@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.reference import inference
 from dashboard import navigation, queries
 from dashboard.components import cards, method_card, pieces
 from dashboard.components.empty import empty
@@ -45,3 +46,4 @@ def render() -> None:
                 navigation.page("new_run"), label="Run this", icon=":material/play_circle:",
                 query_params={"method": entry["id"]},
             )  # fmt: skip
+    method_card.speeds(inference.measured(), {entry["id"]: entry["title"] for entry in shown})

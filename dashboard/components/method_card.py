@@ -62,17 +62,84 @@ def facts(entry: Mapping[str, Any]) -> None:
     rows = {
         "Stays as it is": entry["frozen"],
         "Is learned": entry["trained"],
-        "Backbone of the paper": str(entry["backbone"]),
+        "Trained parameters": parameters(entry),
+        "Backbone of the paper": "" if entry["backbone"] == "none" else str(entry["backbone"]),
         "Trained for": (
             f"{entry['epochs']} epochs, {entry['batch_size']} pictures at a time"
             if entry["epochs"]
             else "one pass over the pictures (memory bank)"
         ),
+        "In the paper": preset(entry),
+        "Published by ADer": published(entry),
     }
     body = "".join(
         f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows.items() if value
     )
     st.html(f'<dl class="fp-facts">{body}</dl>')
+
+
+def parameters(entry: Mapping[str, Any]) -> str:
+    """ "55.75 million with the paper's backbone"; "" for a memory bank."""
+    count = entry["parameters"]
+    return f"{count:,.2f} million with the paper's backbone at 256 px" if count else ""
+
+
+def preset(entry: Mapping[str, Any]) -> str:
+    """What the paper sets otherwise than ADer, for one model a class; "" for nothing."""
+    paper = entry["paper_preset"]
+    parts = [f"{paper[key]:,} {unit}" for key, unit in
+             (("epochs", "epochs"), ("batch_size", "pictures at a time"), ("size", "px"))
+             if paper[key]]  # fmt: skip
+    parts += [f"{name.replace('_', ' ')} {value}" for name, value in paper["settings"].items()]
+    said = f"one model a class, {', '.join(parts)}" if parts else ""
+    return ". ".join(part for part in (said, paper["note"].rstrip(".")) if part)
+
+
+def published(entry: Mapping[str, Any]) -> str:
+    """The range of printed mAD over data sets, and whether the rows can serve as targets."""
+    rows = [row for row in entry["published"]["rows"] if row["epochs"] == 100]
+    if not rows:
+        return ""
+    best = [row for row in rows if row["dataset"] == "MVTec AD"] or rows
+    said = f"mAD {100 * best[0]['metrics']['mad']:.1f} % on {best[0]['dataset']}, 100 epochs"
+    said += f"; {many(len(rows), 'data set')} in all"
+    if entry["published"]["no_target"]:
+        return f"{said}. Not a target: {entry['published']['no_target']}"
+    caution = entry["published"]["caution"]
+    return f"{said}. Mind: {caution}" if caution else said
+
+
+def speeds(found: Mapping[str, Any], titles: Mapping[str, str]) -> None:
+    """How fast each method judges, as measured; nothing before it was."""
+    if not found:
+        return
+    rows = [row for row in found["rows"] if row["method"] in titles]
+    rows.sort(key=lambda row: row.get("latency_ms", float("inf")))
+    body = "".join(
+        f"<tr><td>{theme.dot(row['method'])}{escape(titles[row['method']])}</td>"
+        + (
+            f'<td colspan="3">{escape(row["error"])}</td>'
+            if "error" in row
+            else f'<td class="fp-num">{row["images_per_second"]:.3g}</td>'
+            f'<td class="fp-num">{row["latency_ms"]:,.0f} ms</td>'
+            f"<td>{escape(row['backbone'])}</td>"
+        )
+        + "</tr>"
+        for row in rows
+    )
+    machine = found["machine"]
+    where = machine.get("gpu") or f"{machine['processor']}, {machine['cores']} cores"
+    sizes = sorted({row["size"] for row in rows if "size" in row})
+    st.subheader("How fast they judge", anchor=False)
+    st.html(
+        '<div class="fp-scroll"><table class="fp-table"><thead><tr><th>Method</th>'
+        '<th class="fp-num">Pictures a second</th><th class="fp-num">One alone</th>'
+        f"<th>Backbone</th></tr></thead><tbody>{body}</tbody></table></div>"
+    )
+    st.caption(
+        f"Measured on {where}, {found['date']}, at {', '.join(map(str, sizes))} px: medians, in "
+        "batches of 8 and one picture alone; a memory bank as after 400 training pictures."
+    )
 
 
 def settings(entry: Mapping[str, Any]) -> None:

@@ -30,10 +30,19 @@ VIT = "vit_tiny_patch16_224:random"
 """For methods on transformer blocks: a small one, not pretrained."""
 
 
+def tag_of(kind: type[Method]) -> str:
+    """The backbone a method is tried with."""
+    return _tag(kind.levels, kind.blocks)
+
+
+def _tag(levels: tuple[int, ...], blocks: tuple[int, ...]) -> str:
+    return VIT if blocks else PACKAGED if levels else NO_BACKBONE
+
+
 @lru_cache(maxsize=16)
 def extractor(levels: tuple[int, ...], blocks: tuple[int, ...] = ()) -> FeatureExtractor:
     """The packaged backbone at those strides, a small ViT at those blocks, or none."""
-    tag = VIT if blocks else PACKAGED if levels else NO_BACKBONE
+    tag = _tag(levels, blocks)
     weights = resolve(tag, None, Workspace(Path(mkdtemp(prefix="flawscope-"))))
     return build(tag, levels, weights, CPU, blocks)
 

@@ -1,0 +1,138 @@
+"""A whole run of every method on drawn images of all shapes: through, stopped and resumed, apart.
+
+Small settings and a small budget; what is asked is that a run goes the whole way and ends with the
+same numbers however it got there, and that flaws stand out from what is normal.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.config import RunConfig
+from core.data import demo
+from core.engine import prediction, runner, training
+from core.errors import Cancelled
+from core.methods.base import METHODS
+from core.runs import RunDirectory
+from core.workspace import Workspace
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "methods"))
+from setups import tag_of
+from small import SMALL
+
+CLASSES = ("woven_fabric", "brain_phantom")
+EPOCHS, BATCH, SIZE = 6, 4, 96
+every_method = pytest.mark.parametrize("id", METHODS.ids())
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    root = tmp_path_factory.mktemp("every-method")
+    demo.generate(root / "tiny", size=SIZE, train=12, test=16)
+    odd(root / "tiny")
+    return Workspace(root / "workspace")
+
+
+def odd(root: Path) -> None:
+    """Some of the training images grey, transparent, oblong or of another size."""
+    paths = sorted(root.glob("*/train/good/*.png"))
+    changes: tuple[Callable[[Image.Image], Image.Image], ...] = (
+        lambda image: image.convert("L"),
+        lambda image: image.convert("RGBA"),
+        lambda image: image.crop((0, 0, image.width, image.height - 16)),
+        lambda image: image.resize((131, 97)),
+    )
+    for index, path in enumerate(paths[::2]):
+        with Image.open(path) as image:
+            changed = changes[index % len(changes)](image)
+        changed.save(path)
+
+
+def config(place: Workspace, id: str, **changes: object) -> RunConfig:
+    values: dict[str, object] = {
+        "data": str(place.root.parent / "tiny"),
+        "method": id,
+        "classes": CLASSES,
+        "size": SIZE,
+        "epochs": EPOCHS,
+        "batch_size": BATCH,
+        "backbone": tag_of(METHODS.get(id)),
+        "device": "cpu",
+        "method_config": SMALL.get(id, {}),
+    }
+    return RunConfig.model_validate(values | changes)
+
+
+def carry_out(place: Workspace, run: RunDirectory, expected: str = "succeeded") -> None:
+    state = runner.execute(place, run)
+    assert state == expected, run.status().error or run.log_tail()
+
+
+def outcome(run: RunDirectory) -> tuple[list[float], np.ndarray]:
+    scores = run.read_table(RunDirectory.CASES).column("score").to_pylist()
+    return scores, np.array(run.maps())
+
+
+@every_method
+def test_stopped_in_mid_epoch_and_resumed_it_ends_with_the_undisturbed_numbers(
+    place: Workspace, id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through = RunDirectory.create(place, config(place, id))
+    carry_out(place, through)
+    rows = through.read_table(RunDirectory.METRICS).to_pylist()
+    (value,) = (
+        row["value"]
+        for row in rows
+        if (row["class_name"], row["metric"], row["convention"], row["anomaly_type"])
+        == ("mean", "pixel_auroc", "exact", "")
+    )
+    assert value > 0.6
+    monkeypatch.setattr(training, "SAVE_EVERY_SECONDS", 0.0)
+    stopped = RunDirectory.create(place, config(place, id))
+    bank = METHODS.get(id).learns == "bank"
+    where, what = (prediction, "_one") if bank else (training, "optimise")
+    # three steps of the second epoch's six, or in the middle of predicting
+    with monkeypatch.context() as patch:
+        patch.setattr(where, what, _stopping(getattr(where, what), after=2 if bank else 9))
+        carry_out(place, stopped, "cancelled")
+    assert not stopped.has(RunDirectory.MAPS) and not stopped.has(RunDirectory.METRICS)
+    carry_out(place, stopped)
+    expected, found = outcome(through), outcome(stopped)
+    assert found[0] == expected[0]
+    np.testing.assert_array_equal(found[1], expected[1])
+
+
+def _stopping(real: Callable[..., object], after: int) -> Callable[..., object]:
+    calls = 0
+
+    def counting(*arguments: object, **named: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls > after:
+            raise Cancelled("The run was told to stop.")
+        return real(*arguments, **named)
+
+    return counting
+
+
+@every_method
+def test_separate_models_see_their_class_alone(place: Workspace, id: str) -> None:
+    run = RunDirectory.create(place, config(place, id, setting="separate", epochs=1))
+    carry_out(place, run)
+    folders = sorted(path.name for path in (run.path / RunDirectory.CHECKPOINT).iterdir())
+    assert folders == sorted(CLASSES)
+    scores, maps_NHW = outcome(run)
+    assert np.isfinite(scores).all() and np.isfinite(maps_NHW).all()
+    one = RunDirectory.create(
+        place, config(place, id, setting="separate", epochs=1, classes=CLASSES[:1])
+    )
+    carry_out(place, one)
+    cases = run.read_table(RunDirectory.CASES).to_pylist()
+    mine = [case["score"] for case in cases if case["class_name"] == CLASSES[0]]
+    assert mine == outcome(one)[0], "a class alone gives what it gives among others"
