@@ -6,10 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from core import listing
 from dashboard import actions, estimates, navigation, plans, queries, state
 from dashboard.components import cards, pieces, run_plan
-from dashboard.components.settings_form import settings_form
 
 TITLE = "New run"
 GROUP = "Prepare"
@@ -64,9 +62,7 @@ def choose(
     for id in chosen:
         with st.expander(f"Settings of {titles[id]}"):
             preset = str(basics["preset"])
-            st.caption(run_plan.preset_words(methods[id], preset))
-            schema = listing.defaults(methods[id], preset)
-            settings[id], complaints = settings_form(schema, f"set:{preset}:{id}")
+            settings[id], complaints = run_plan.settings(methods[id], preset)
             wrong += [f"{titles[id]}: {sentence}" for sentence in complaints]
     plan = plans.Plan(
         data=list(names), methods=list(chosen), classes=classes, settings=settings,

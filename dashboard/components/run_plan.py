@@ -8,8 +8,10 @@ from typing import Any
 
 import streamlit as st
 
+from core import listing
 from core.config import RunConfig
 from dashboard import theme
+from dashboard.components.settings_form import settings_form
 from dashboard.estimates import Estimate, time_range
 from dashboard.plans import SIZES
 from dashboard.queries import DataLook
@@ -91,6 +93,12 @@ def backbones(chosen: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 def _worded(words: Mapping[str, str]) -> Callable[[str], str]:
     return lambda one: words.get(one, one)
+
+
+def settings(entry: Mapping[str, Any], preset: str) -> tuple[dict[str, Any], list[str]]:
+    """The form of a method's settings; what was changed, and what is wrong."""
+    st.caption(preset_words(entry, preset))
+    return settings_form(listing.defaults(dict(entry), preset), f"set:{preset}:{entry['id']}")
 
 
 def preset_words(entry: Mapping[str, Any], preset: str) -> str:
