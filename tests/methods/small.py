@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-SMALL: dict[str, dict[str, Any]] = {
+import small_diffusion
+
+SMALL: dict[str, dict[str, Any] | Callable[[], dict[str, Any]]] = {
+    "diad": small_diffusion.settings,
     "vitad": {"depth": 1},
-    "mambaad": {"depths": (1, 1, 1, 1), "states": 2},
+    "mambaad": {"depths": (1, 1, 1, 1), "states": 1, "expansion": 1},
     "cflow": {"blocks": 2, "fibre": 1024, "learning_rate": 1e-3},
     "pyramidflow": {"stacks": 1, "kernel": 3},
     "realnet": {
@@ -42,4 +46,4 @@ SMALL: dict[str, dict[str, Any]] = {
         "learning_rate": 3e-3,
     },
 }
-"""Method id -> settings of its config."""
+"""Method id -> settings of its config, or what makes them."""
