@@ -33,7 +33,11 @@ def model(task: dict[str, Any]) -> Any:
     common: dict[str, Any] = {"evaluator": False, "visualizer": False, "post_processor": False}
     kinds: dict[str, Any] = {
         "patchcore": lambda: models.Patchcore(
-            backbone=BACKBONE, layers=LEVELS["patchcore"], pre_processor=packaged, **common
+            backbone=BACKBONE,
+            layers=LEVELS["patchcore"],
+            pre_processor=packaged,
+            coreset_sampling_ratio=task["settings"].get("coreset_ratio", 0.1),
+            **common,
         ),
         "cflow": lambda: models.Cflow(
             backbone=BACKBONE, layers=LEVELS["cflow"], pre_processor=packaged, **common

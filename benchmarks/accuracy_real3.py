@@ -43,7 +43,7 @@ HERE = Path(__file__).parent
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "scipy")
 PACKAGED, VIT, NONE = "tf_efficientnet_lite0", "vit_tiny_patch16_224:random", "none"
 CPU: dict[str, dict[str, Any]] = {
-    "patchcore": {"epochs": None},
+    "patchcore": {"epochs": None, "method_config": {"coreset_ratio": 0.01}},
     "simplenet": {"epochs": 8, "batch_size": 8},
     "cfa": {"epochs": 6},
     "cflow": {"epochs": 3, "batch_size": 8},
@@ -180,6 +180,7 @@ def theirs(
         task = {
             "method": method, "data": str(data), "size": config.size, "epochs": config.epochs or 1,
             "batch": config.batch_size or 8, "device": device, "out": folder,
+            "settings": dict(config.method_config),
             "weights": str(packaged_weights(Path(folder))),
         }  # fmt: skip
         began = time.monotonic()
@@ -207,7 +208,7 @@ def packaged_weights(folder: Path) -> Path:
     network = timm.create_model(PACKAGED, pretrained=False)
     state = classifier_state(network, resolve(PACKAGED, None, Workspace(folder)))
     path = folder / "packaged.safetensors"
-    save_file({name: tensor.clone() for name, tensor in state.items()}, path)
+    save_file({name: tensor.contiguous().clone() for name, tensor in state.items()}, path)
     return path
 
 

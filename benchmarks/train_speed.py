@@ -46,7 +46,7 @@ class Budget:
 
 
 CPU = {
-    "patchcore": Budget(96, 1, 8),
+    "patchcore": Budget(48, 1, 8),
     "rd": Budget(64, 10, 8),
     "cfa": Budget(64, 10, 4),
     "cflow": Budget(64, 10, 8),

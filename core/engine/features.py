@@ -16,7 +16,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from core.backbones.features import FeatureExtractor
 from core.data.prepared import Prepared
 from core.engine import device as devices
 
@@ -60,7 +59,7 @@ class FrozenFeatures:
     """Feature levels of a fixed set of images, by place in that set.
 
     Args:
-        extractor: the frozen backbone.
+        features_of: images -> what is kept of them (`Method.features`).
         images: gives image batches by sample row.
         rows: the sample rows, in the order in which places count.
         device: where batches are wanted.
@@ -71,7 +70,7 @@ class FrozenFeatures:
 
     def __init__(
         self,
-        extractor: FeatureExtractor,
+        features_of: Callable[[Tensor], tuple[Tensor, ...]],
         images: ImageBatch,
         rows: npt.NDArray[np.intp],
         device: torch.device,
@@ -85,7 +84,8 @@ class FrozenFeatures:
         self._levels: list[Tensor] = []
         self._file: tempfile.TemporaryDirectory[str] | None = None
         for start in range(0, len(rows), batch_size):
-            levels = extractor(images(rows[start : start + batch_size]))
+            with torch.no_grad():
+                levels = features_of(images(rows[start : start + batch_size]))
             if not self._levels:
                 self._levels = self._allocate(levels, len(rows), scratch)
             for held, new in zip(self._levels, levels, strict=True):

@@ -94,7 +94,7 @@ def _fit_bank(method: Method, task: Task, images: ImageBatch, progress: Progress
 
 def batch_of(method: Method, images_BCHW: Tensor) -> Batch:
     """What the method trains on, of these images, features computed here and now."""
-    features = () if method.trains_on == "images" else method.extractor(images_BCHW)
+    features = () if method.trains_on == "images" else method.features(images_BCHW)
     return Batch(None if method.trains_on == "features" else images_BCHW, features)
 
 
@@ -162,7 +162,7 @@ def _frozen(
 
     with devices.memory_guard("computing frozen features", f"--batch-size (now {task.batch_size})"):
         frozen = FrozenFeatures(
-            method.extractor, images, task.rows, task.device, task.scratch, task.batch_size, report
+            method.features, images, task.rows, task.device, task.scratch, task.batch_size, report
         )
     progress.event(
         "features",

@@ -110,7 +110,8 @@ class Batch:
     Attributes:
         images_BCHW: uint8 RGB; None when the method trains on features alone.
         features: frozen levels of the images as they are, float32, [B, C_l, H_l, W_l] each,
-            shallow to deep; empty when the method trains on images alone.
+            shallow to deep, as `Method.reduced` leaves them; empty when the method trains on images
+            alone.
     """
 
     images_BCHW: Tensor | None
@@ -203,6 +204,18 @@ class Method(nn.Module, ABC):
         """
         return ()
 
+    def reduced(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Of the extractor's levels, what the method works on: kept for every epoch, and predicted.
+
+        Override where less will do (levels fused into one), so that less is kept and moved. Fixed,
+        and of each image alone.
+        """
+        return features
+
+    def features(self, images_BCHW: Tensor) -> tuple[Tensor, ...]:
+        """Frozen features of images, reduced."""
+        return self.reduced(self.extractor(images_BCHW))
+
     def score(self, features: tuple[Tensor, ...]) -> RawPrediction:
         """Raw maps (and scores) of a batch of frozen features; see `predict`."""
         raise NotImplementedError
@@ -212,7 +225,7 @@ class Method(nn.Module, ABC):
 
         Each image's result does not depend on the others in the batch (to 1e-5).
         """
-        return self.score(self.extractor(images_BCHW))
+        return self.score(self.features(images_BCHW))
 
 
 def overrides(method: Method, hook: str) -> bool:

@@ -121,6 +121,10 @@ class UniAD(Method):
         )
         return Plan(optimizers=(adam,), clip_norm=self.config.clip, schedule=steps(0.8))
 
+    def reduced(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The levels fused into one at the coarsest grid: a ninth of them at the paper's."""
+        return (joined(features),)
+
     def _rebuilt(self, tokens_BTC: Tensor) -> Tensor:
         rebuilt_BTC: Tensor = self.out_of(self.transformer(self.into(tokens_BTC)))
         return rebuilt_BTC.float()
@@ -144,8 +148,8 @@ class UniAD(Method):
         return RawPrediction((distance_BT.view(-1, height, width),))
 
 
-def fused(levels: tuple[Tensor, ...]) -> Tensor:
-    """All levels at the last one's resolution, joined, as tokens row by row. [B, T, C], float32
+def joined(levels: tuple[Tensor, ...]) -> Tensor:
+    """All levels at the last one's resolution, joined. [B, C, H, W], float32
 
     Resized bilinearly with corners aligned, without averaging, as in the paper's code.
     """
@@ -156,8 +160,12 @@ def fused(levels: tuple[Tensor, ...]) -> Tensor:
         else F.interpolate(level.float(), side, mode="bilinear", align_corners=True)
         for level in levels
     ]
-    joined_BCHW = torch.cat(same, dim=1)
-    return joined_BCHW.flatten(2).transpose(1, 2).contiguous()
+    return torch.cat(same, dim=1)
+
+
+def fused(levels: tuple[Tensor, ...]) -> Tensor:
+    """The levels joined, as tokens row by row. [B, T, C], float32"""
+    return joined(levels).flatten(2).transpose(1, 2).contiguous()
 
 
 def jittered(tokens_BTC: Tensor, strength: float) -> Tensor:
