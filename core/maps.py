@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -72,16 +74,24 @@ def _mirror(planes: Tensor, axis: int, radius: int) -> Tensor:
 
 
 def image_scores(maps_BHW: Tensor, rule: str) -> Tensor:
-    """Image scores [B] by a rule's name ("max" or "pool<k>").
+    """Image scores [B] by a rule's name ("max", "pool<k>" or "pool<k>times<n>").
 
     Raises:
-        UsageError: an unknown rule, or a pool larger than the map.
+        UsageError: an unknown rule, or pools larger than the map.
     """
     if rule == "max":
         return maps_BHW.amax(dim=(1, 2))
-    if rule.startswith("pool") and rule[4:].isdigit() and int(rule[4:]) > 0:
-        side = int(rule[4:])
-        if side > min(maps_BHW.shape[1:]):
-            raise UsageError(f"Score rule {rule!r} needs maps of at least {side} px a side.")
-        return F.avg_pool2d(maps_BHW[:, None], side, stride=1).amax(dim=(1, 2, 3))
-    raise UsageError(f"Score rule came as {rule!r}; expected 'max', 'pool<k>' or 'method'.")
+    pool = re.fullmatch(r"pool([1-9]\d*)(?:times([1-9]\d*))?", rule)
+    if pool is None:
+        raise UsageError(
+            f"Score rule came as {rule!r}; expected 'max', 'pool<k>', 'pool<k>times<n>' or "
+            "'method'."
+        )
+    side, times = int(pool[1]), int(pool[2] or 1)
+    least = times * (side - 1) + 1
+    if least > min(maps_BHW.shape[1:]):
+        raise UsageError(f"Score rule {rule!r} needs maps of at least {least} px a side.")
+    pooled_B1HW = maps_BHW[:, None]
+    for _ in range(times):
+        pooled_B1HW = F.avg_pool2d(pooled_B1HW, side, stride=1)
+    return pooled_B1HW.amax(dim=(1, 2, 3))

@@ -95,9 +95,9 @@ class MapRule:
         align_corners: bilinear upsampling with corners aligned or not.
         sigma: Gaussian smoothing after upsampling in pixels of the run's size; 0 = none.
         score: "max" of the final map, "pool<k>" = max of its k x k average pool (stride 1),
-            "method" = the scores the method returned.
-        ader_score: how ADer scores an image of this method, "max" or "pool<k>"; only for
-            values that stand beside its published rows.
+            "pool<k>times<n>" = the same after n pools, "method" = the scores the method returned.
+        ader_score: how ADer scores an image of this method, "max" or a pool; only for values that
+            stand beside its published rows.
     """
 
     align_corners: bool = False

@@ -33,7 +33,11 @@ def test_image_scores_by_hand() -> None:
     map_BHW[0, 2, 2] = 4.0
     assert maps.image_scores(map_BHW, "max").item() == 8.0
     assert maps.image_scores(map_BHW, "pool2").item() == 3.0  # (8 + 4) / 4
-    for rule in ("pool5", "mean", "pool0", "poolx"):
+    # twice: 3 x 3 pools of 2 x 2 hold 8, 8, 0 / 8, 12, 4 / 0, 4, 4 quarters; then four of those
+    assert maps.image_scores(map_BHW, "pool2times2").item() == 9 / 4
+    assert maps.image_scores(map_BHW, "pool2times3").item() == pytest.approx(27 / 16)
+    assert maps.image_scores(map_BHW, "pool1times9").item() == 8.0
+    for rule in ("pool5", "mean", "pool0", "poolx", "pool2times4", "pool2times0", "pool2x2"):
         with pytest.raises(UsageError, match="Score rule"):
             maps.image_scores(map_BHW, rule)
 

@@ -15,6 +15,13 @@ from scipy import ndimage
 
 from core.errors import UsageError
 
+LARGEST_EXPONENT = 5
+"""Lattices have 2^j cells an axis, j uniform in 0..5."""
+THRESHOLD = 0.5
+"""Noise above it is inside the region."""
+LARGEST_ANGLE = 90.0
+"""Noise is turned by an angle uniform in [-90, 90] degrees."""
+
 
 def perlin_2d(
     shape: tuple[int, int], cells_yx: tuple[int, int], rng: np.random.Generator
@@ -60,8 +67,8 @@ def perlin_2d(
 def perlin_mask(
     shape: tuple[int, int],
     rng: np.random.Generator,
-    largest_exponent: int = 5,
-    threshold: float = 0.5,
+    largest_exponent: int = LARGEST_EXPONENT,
+    threshold: float = THRESHOLD,
 ) -> npt.NDArray[np.bool_]:
     """An irregular region: noise of random resolution, turned, above a threshold. May be empty.
 
@@ -75,7 +82,7 @@ def perlin_mask(
     """
     exponent_y, exponent_x = (int(j) for j in rng.integers(0, largest_exponent + 1, 2))
     noise = perlin_2d(shape, (2**exponent_y, 2**exponent_x), rng)
-    angle = rng.uniform(-90.0, 90.0)
+    angle = rng.uniform(-LARGEST_ANGLE, LARGEST_ANGLE)
     turned = ndimage.rotate(noise, angle, reshape=False, order=1, mode="constant", cval=0.0)
     return np.asarray(turned > threshold)
 

@@ -23,8 +23,7 @@ from core.runs import RunDirectory
 from core.workspace import Workspace
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "methods"))
-from setups import tag_of
-from small import SMALL
+from setups import small_settings, tag_of
 
 CLASSES = ("woven_fabric", "brain_phantom")
 EPOCHS, BATCH, SIZE = 6, 4, 96
@@ -64,7 +63,7 @@ def config(place: Workspace, id: str, **changes: object) -> RunConfig:
         "batch_size": BATCH,
         "backbone": tag_of(METHODS.get(id)),
         "device": "cpu",
-        "method_config": SMALL.get(id, {}),
+        "method_config": small_settings(id),
     }
     return RunConfig.model_validate(values | changes)
 

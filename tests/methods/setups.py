@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import torch
 from small import SMALL
@@ -67,9 +68,15 @@ def with_blot(images_BCHW: Tensor) -> Tensor:
     return spoilt
 
 
+def small_settings(id: str) -> dict[str, Any]:
+    """Settings that make a method small."""
+    found = SMALL.get(id, {})
+    return found() if callable(found) else found
+
+
 def make(kind: type[Method], seed: int = 0, size: int = SIZE) -> Method:
     seed_everything(seed, "model")
-    settings = kind.Config(**SMALL.get(kind.id, {}))
+    settings = kind.Config(**small_settings(kind.id))
     return kind(settings, extractor(kind.levels, kind.blocks), size)
 
 

@@ -9,6 +9,7 @@ import small_diffusion
 
 SMALL: dict[str, dict[str, Any] | Callable[[], dict[str, Any]]] = {
     "diad": small_diffusion.settings,
+    "diad_small": {"width": 32, "autoencoder_width": 32, "multipliers": (1, 1), "steps": 2},
     "vitad": {"depth": 1},
     "mambaad": {"depths": (1, 1, 1, 1), "states": 1, "expansion": 1},
     "cflow": {"blocks": 2, "fibre": 1024, "learning_rate": 1e-3},
