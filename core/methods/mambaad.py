@@ -77,8 +77,8 @@ class MambaAD(Method):
             "sides occur.",
             "The scan is this project's own (torch alone, computed in chunks and again in the "
             "backward pass); its values are those of the recurrence to float32's rounding.",
-            "The 17.50 million parameters that the original logs count a convolution that it "
-            "never uses and its tables of positions too.",
+            "17.44 million parameters are trained; the original's logs count 17.50, which comes "
+            "out when a convolution that is never used and tables of positions count too.",
             "On a GPU clean features are kept in float16 and networks run in bfloat16, for speed; "
             "scans and losses stay in float32.",
             "The last epoch is kept, as in ADer's published rows.",
