@@ -88,6 +88,7 @@ def _card(entry: Row) -> list[str]:
         "",
         f"Frozen: {entry['frozen']}. Trained: {entry['trained']}{parameters}.",
     ]
+    lines += ["", entry["note"]] if entry["note"] else []
     published = [row for row in entry["published"]["rows"] if row["dataset"] == "MVTec AD"]
     for row in published[:1]:
         said = f"{row['mark']}, on MVTec AD: mAD {100 * row['metrics']['mad']:.1f} %."

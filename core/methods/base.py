@@ -56,6 +56,7 @@ class MethodCard:
         parameters: how many are trained with the paper's backbone at 256 px, in millions; 0 for a
             memory bank.
         deviations: every difference from the paper, with the reason, one sentence each.
+        note: what to know before trusting a short training, one sentence; "" for nothing.
     """
 
     title: str
@@ -69,6 +70,7 @@ class MethodCard:
     trained: str
     parameters: float = 0.0
     deviations: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,6 +90,7 @@ class DeSTSeg(Method):
         frozen="the backbone (teacher), three levels at strides 4, 8 and 16",
         trained="a denoising student with encoder and decoder, and a segmentation network",
         parameters=32.37,
+        note="Learns from drawn flaws: short trainings carry over to real ones only in part.",
         deviations=(
             "Without a folder of textures they are generated; the paper takes DTD's photographs, "
             "which do not come with this program.",

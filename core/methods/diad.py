@@ -70,6 +70,8 @@ class DiAD(Method):
         "middle; the backbone, three levels at strides 4, 8 and 16",
         trained="the semantic-guided network and Stable Diffusion's way up",
         parameters=977.8,
+        note="Rests on Stable Diffusion's weights; it needs a GPU with tens of gigabytes to "
+        "train in reasonable time.",
         deviations=(
             "The autoencoder is Stable Diffusion's own, because fine-tuning it on the good images "
             "(with a perceptual loss and a discriminator) is a training of its own; a fine-tuned "

@@ -87,6 +87,8 @@ class Draem(Method):
         frozen="nothing; no pretrained network is used",
         trained="a reconstructing autoencoder and a segmenting U-Net",
         parameters=97.42,
+        note="Learns from drawn flaws alone: short trainings find those but not yet real "
+        "ones, and the paper's take 700 epochs.",
         deviations=(
             "Without a folder of textures they are generated; the paper takes DTD's photographs, "
             "which do not come with this program.",

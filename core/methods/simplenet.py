@@ -58,6 +58,7 @@ class SimpleNet(Method):
         "noise, and marks what looks like noise to it.",
         frozen="the backbone, up to its second and third level (strides 8 and 16)",
         trained="a linear adaptor and a two-layer discriminator",
+        note="Its maps swing by several points from one epoch to the next, here as in ADer's log.",
         deviations=(
             "On a backbone with fewer than 1,536 channels at strides 8 and 16 the means of the "
             "3 x 3 neighbourhoods are joined as they are; adaptor and discriminator are as wide "

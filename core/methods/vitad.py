@@ -51,6 +51,8 @@ class ViTAD(Method):
         frozen="the backbone, a plain ViT (teacher): its blocks 3, 6, 9 and 12",
         trained="a linear layer and a ViT of nine blocks with its own position code (decoder)",
         parameters=16.22,
+        note="Stands and falls with its pretrained transformer: with one that is not "
+        "pretrained its maps are close to chance.",
         deviations=(
             "The width follows the backbone; with DINO's ViT-S/16 it is the paper's.",
             "On a GPU training runs in bfloat16, save the losses, and stored features have 16 "

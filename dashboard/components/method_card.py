@@ -71,6 +71,7 @@ def facts(entry: Mapping[str, Any]) -> None:
         ),
         "In the paper": preset(entry),
         "Published by ADer": published(entry),
+        "Mind": entry["note"],
     }
     body = "".join(
         f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows.items() if value
