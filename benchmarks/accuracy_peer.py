@@ -43,7 +43,7 @@ def model(task: dict[str, Any]) -> Any:
             backbone=BACKBONE, layers=LEVELS["cflow"], pre_processor=packaged, **common
         ),
         "draem": lambda: models.Draem(
-            dtd_dir=None, pre_processor=PreProcessor(Compose([resize])), **common
+            dtd_dir=task["textures"], pre_processor=PreProcessor(Compose([resize])), **common
         ),
     }
     return kinds[task["method"]]()

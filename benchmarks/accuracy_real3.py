@@ -29,7 +29,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import methods_page, report  # noqa: E402
+from benchmarks import methods_page, report, train_speed  # noqa: E402
 from core.config import RunConfig  # noqa: E402
 from core.console_tables import metric_values  # noqa: E402
 from core.jobs import queue  # noqa: E402
@@ -181,6 +181,7 @@ def theirs(
             "method": method, "data": str(data), "size": config.size, "epochs": config.epochs or 1,
             "batch": config.batch_size or 8, "device": device, "out": folder,
             "settings": dict(config.method_config),
+            "textures": str(train_speed.draw_textures(Path(folder) / "dtd")),
             "weights": str(packaged_weights(Path(folder))),
         }  # fmt: skip
         began = time.monotonic()

@@ -59,6 +59,8 @@ CUDA = {
     "cflow": Budget(4000, 10, 32),
     "draem": Budget(4000, 2, 8),
 }
+SETTINGS: dict[str, dict[str, Any]] = {"cflow": {"fibre": 64}}
+"""Of ours, so that both do the same: anomalib's fibres are of 64 vectors (ADer's of 256)."""
 REUSE = ("rd", "cfa", "cflow")
 """Methods on frozen features over several epochs: asked to be twice as fast at least."""
 
@@ -77,6 +79,7 @@ def main() -> int:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
+        textures = draw_textures(place / "dtd")
         weights = random_weights(backbone, place / f"{backbone}.safetensors")
         for method in given.methods.split(","):
             budget = budgets[method]
@@ -85,6 +88,7 @@ def main() -> int:
                 "method": method, "data": str(data), "size": size, "backbone": backbone,
                 "weights": str(weights), "epochs": budget.epochs, "batch": budget.batch,
                 "device": given.device, "scratch": folder,
+                "settings": SETTINGS.get(method, {}), "textures": str(textures),
             }  # fmt: skip
             rows.append(compared(task, budget, given.peer, given.rounds))
             print(json.dumps(rows[-1]), flush=True)
@@ -101,6 +105,21 @@ def random_weights(backbone: str, path: Path) -> Path:
     torch.manual_seed(0)
     save_file(dict(timm.create_model(backbone, pretrained=False).state_dict()), path)
     return path
+
+
+def draw_textures(folder: Path) -> Path:
+    """Texture images for DRAEM on both sides, in DTD's layout; theirs takes no other source."""
+    import torch
+    from torchvision.io import write_jpeg
+
+    from core.layers.drawn_textures import drawn_textures
+
+    torch.manual_seed(0)
+    (folder / "images" / "drawn").mkdir(parents=True)
+    images = drawn_textures(64, 256, torch.device("cpu"))
+    for index, image in enumerate((255 * images).byte()):
+        write_jpeg(image, str(folder / "images" / "drawn" / f"{index:03d}.jpg"), quality=95)
+    return folder
 
 
 def lay_out(source: Path | None, count: int, size: int, place: Path) -> Path:

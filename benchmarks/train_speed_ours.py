@@ -41,7 +41,10 @@ def measured(task: dict[str, Any], place: Workspace) -> dict[str, float]:
     weights = resolve(tag, Path(task["weights"]) if kind.levels else None, place)
     extractor = build(tag, kind.levels, weights, device)
     seed_everything(0, "speed")
-    method = kind(kind.Config(), extractor, task["size"]).to(device)
+    settings = dict(task["settings"])
+    if "textures" in kind.Config.model_fields:
+        settings["textures"] = task["textures"]
+    method = kind(kind.Config(**settings), extractor, task["size"]).to(device)
     dataset = open_dataset(task["data"], place)
     began = time.perf_counter()
     prepared = prepare(dataset, task["size"], place)

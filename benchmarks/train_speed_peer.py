@@ -57,8 +57,8 @@ def model(task: dict[str, Any]) -> Any:
         ),
         "rd": lambda: models.ReverseDistillation(backbone=backbone, **common),
         "cfa": lambda: models.Cfa(backbone=backbone, **common),
-        "cflow": lambda: models.Cflow(backbone=backbone, fiber_batch_size=256, **common),
-        "draem": lambda: models.Draem(dtd_dir=None, **common),
+        "cflow": lambda: models.Cflow(backbone=backbone, fiber_batch_size=64, **common),
+        "draem": lambda: models.Draem(dtd_dir=task["textures"], **common),
     }
     made = kinds[name]()
     made.pre_processor = type(made).configure_pre_processor((task["size"], task["size"]))

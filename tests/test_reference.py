@@ -9,9 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from core.cli import app
+from core.methods.base import METHODS
 from core.metrics.base import NINE
 from core.metrics.summary import SEVEN
-from core.reference import ader
+from core.reference import ader, inference
 
 ROWS = ader.published()
 
@@ -110,3 +111,14 @@ class TestCommand:
         answer = CliRunner().invoke(app, ["published", "--data", name])
         assert isinstance(answer.exception, UsageError)
         assert "MVTec AD, MVTec 3D" in str(answer.exception)
+
+
+def test_every_method_was_timed_or_says_why_not() -> None:
+    found = inference.measured()
+    assert {row["method"] for row in found["rows"]} == set(METHODS.ids())
+    assert found["machine"]["cores"] >= 1 and found["date"]
+    for row in found["rows"]:
+        if "error" in row:
+            assert "weights" in row["error"], row
+        else:
+            assert row["images_per_second"] > 0 and row["latency_ms"] > 0
