@@ -63,8 +63,9 @@ def _line(same: Sequence[Row], titles: Mapping[str, str]) -> str:
         rest = f" {first['error']} |" + " |" * len(SHOWN)
     else:
         cells = [_value([row["metrics"][id] for row in good]) for id, _ in SHOWN]
-        seconds = statistics.mean(row["train_seconds"] or row["seconds"] for row in good)
-        rest = " " + " | ".join([*cells, f"{seconds:.0f} s"]) + " |"
+        seconds = [row["train_seconds"] for row in good if row["train_seconds"]]
+        trained = f"{statistics.mean(seconds):.0f} s" if seconds else "n/a"
+        rest = " " + " | ".join([*cells, trained]) + " |"
     backbone = str(first["backbone"]).replace(":random", ", not pretrained")
     return f"| {name} | {first['setting']} | {first['size']} px, {epochs} | {backbone} |{rest}"
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -142,17 +143,11 @@ def lay_out(source: Path | None, count: int, size: int, place: Path) -> Path:
     else:
         real = sorted(source.glob("*/train/good/*"))
         for index, path in enumerate(real[:: max(1, len(real) // count)][:count]):
-            os.link(path, folder / f"train/good/{index:05d}{path.suffix}") if _same_disk(
-                path, folder
-            ) else (folder / f"train/good/{index:05d}{path.suffix}").write_bytes(path.read_bytes())
+            shutil.copy(path, folder / f"train/good/{index:05d}{path.suffix}")
         some = real[-1:]
     for part in ("good", "bad"):
-        (folder / f"test/{part}/000{some[0].suffix}").write_bytes(some[0].read_bytes())
+        shutil.copy(some[0], folder / f"test/{part}/000{some[0].suffix}")
     return place
-
-
-def _same_disk(path: Path, folder: Path) -> bool:
-    return path.stat().st_dev == folder.stat().st_dev
 
 
 def compared(task: dict[str, Any], budget: Budget, peer: Path, rounds: int) -> dict[str, Any]:

@@ -59,20 +59,13 @@ def run_config(workspace: Workspace, values: dict[str, Any], pairs: list[str]) -
             raise UsageError(f"--set came as {pair!r}; expected key=value.")
         settings[key] = _value(value)
     if values.get("size") is None:
-        values = values | {"size": _size(workspace, values)}
+        entry = registry_listing.require_method(workspace, values["method"])
+        preset = str(values.get("preset", ""))
+        values = values | {"size": registry_listing.usual_size(entry, preset)}
     config: RunConfig = parse(RunConfig, values | {"method_config": settings}, "run")
     registry_listing.check_settings(workspace, config.method, settings)
     _check_data(workspace, config)
     return config
-
-
-def _size(workspace: Workspace, values: dict[str, Any]) -> int:
-    """The side of images when none was asked for: the paper's in its preset, else 256."""
-    usual: int = RunConfig.model_fields["size"].default
-    if values.get("preset") != "paper":
-        return usual
-    entry = registry_listing.require_method(workspace, values["method"])
-    return entry["paper_preset"]["size"] or usual
 
 
 def _check_data(workspace: Workspace, config: RunConfig) -> None:

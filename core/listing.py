@@ -12,11 +12,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from core.config import EXTERNAL
+from core.config import EXTERNAL, RunConfig
 from core.errors import FlawscopeError, UnknownId, UsageError
 from core.registry import nearest
 from core.workspace import Workspace, write_json
@@ -66,13 +67,19 @@ def _published(id: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def defaults(entry: dict[str, Any], preset: str) -> dict[str, Any]:
+def defaults(entry: Mapping[str, Any], preset: str) -> dict[str, Any]:
     """The schema of a method's settings with the defaults of a preset."""
     schema: dict[str, Any] = json.loads(json.dumps(entry["settings"]))
     if preset == "paper":
         for name, value in entry["paper_preset"]["settings"].items():
             schema["properties"][name]["default"] = value
     return schema
+
+
+def usual_size(entry: Mapping[str, Any], preset: str) -> int:
+    """The side of images when none was asked for: the paper's in its preset, else 256."""
+    usual: int = RunConfig.model_fields["size"].default
+    return (entry["paper_preset"]["size"] if preset == "paper" else None) or usual
 
 
 def methods(workspace: Workspace) -> Listing:

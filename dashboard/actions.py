@@ -83,12 +83,15 @@ def measure(config: RunConfig) -> dict[str, Any]:
     command = [
         sys.executable, "-m", "core", "estimate", "--json", "--data", config.data,
         "--method", config.method, "--setting", config.setting, "--size", str(config.size),
-        "--device", config.device, "--workspace", str(workspace().root),
+        "--device", config.device, "--preset", config.preset, "--backbone", config.backbone,
+        "--workspace", str(workspace().root),
     ]  # fmt: skip
-    if config.classes:
-        command += ["--classes", ",".join(config.classes)]
-    if config.epochs:
-        command += ["--epochs", str(config.epochs)]
+    more = {
+        "--classes": ",".join(config.classes), "--epochs": config.epochs,
+        "--batch-size": config.batch_size, "--weights": config.weights,
+    }  # fmt: skip
+    for option, value in more.items():
+        command += [option, str(value)] if value else []
     for key, value in config.method_config.items():
         command += ["--set", f"{key}={json.dumps(value)}"]
     with _child(command) as child:

@@ -37,7 +37,9 @@ def render() -> None:
             titles = {id: one.title for id, one in words.VOCABULARIES.items()}
             state.pick(
                 words.NAME, list(titles), label="Words", words=titles,
-                help="Parts and defects, patients and lesions, or neither.",
+                help="Parts and defects, patients and lesions, or neither. Each test image counts "
+                "as one part or patient; Threshold can count by patient where the data say which "
+                "images belong together.",
             )  # fmt: skip
             with st.popover("You", icon=":material/person:"):
                 st.text_input(

@@ -21,6 +21,7 @@ class Plan:
     """What was chosen.
 
     Attributes:
+        size: pixels; None = what is usual in the preset.
         settings: the changed settings of each method.
         backbones: by method id; those not named take the automatic one.
     """
@@ -32,15 +33,18 @@ class Plan:
     setting: str = "unified"
     protocol: str = "benchmark"
     preset: str = "ader"
-    size: int = 256
+    size: int | None = None
     epochs: int | None = None
     device: str = "auto"
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     backbones: Mapping[str, str] = field(default_factory=dict)
 
 
-def configs(plan: Plan) -> list[RunConfig]:
+def configs(plan: Plan, methods: Mapping[str, Mapping[str, Any]]) -> list[RunConfig]:
     """Every data set x method x seed; the first seed of everything comes first.
+
+    Args:
+        methods: their descriptions, by id.
 
     Raises:
         UsageError: one sentence that names the setting.
@@ -50,7 +54,8 @@ def configs(plan: Plan) -> list[RunConfig]:
             RunConfig,
             {
                 "data": data, "method": method, "seed": seed, "classes": tuple(plan.classes),
-                "setting": plan.setting, "protocol": plan.protocol, "size": plan.size,
+                "setting": plan.setting, "protocol": plan.protocol,
+                "size": plan.size or listing.usual_size(methods[method], plan.preset),
                 "epochs": plan.epochs, "device": plan.device, "preset": plan.preset,
                 "backbone": plan.backbones.get(method, "auto"),
                 "method_config": dict(plan.settings.get(method, {})),
@@ -93,7 +98,7 @@ def estimate(
     if kind(config) in measured:
         probe = measured[kind(config)]
         return Estimate(probe["seconds"], probe["seconds"], f"from {probe['basis']}")
-    schema = listing.defaults(dict(method), config.preset)
+    schema = listing.defaults(method, config.preset)
     full = defaults(schema) | dict(config.method_config)
     return from_similar(config, work(config, data, method), full, runs, machine)
 

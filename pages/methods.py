@@ -33,6 +33,8 @@ def render() -> None:
         )  # fmt: skip
     shown = [entry for entry in entries if family in (ALL, entry["family"])]
     cards.finding(method_card.sentence(shown))
+    with st.expander("How fast they judge"):
+        method_card.speeds(inference.measured(), {entry["id"]: entry["title"] for entry in shown})
     for entry in shown:
         with st.container(border=True, key=f"card-{entry['id']}"):
             method_card.head(entry)
@@ -46,4 +48,3 @@ def render() -> None:
                 navigation.page("new_run"), label="Run this", icon=":material/play_circle:",
                 query_params={"method": entry["id"]},
             )  # fmt: skip
-    method_card.speeds(inference.measured(), {entry["id"]: entry["title"] for entry in shown})

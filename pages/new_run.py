@@ -78,7 +78,7 @@ def summary(
     methods: dict[str, dict[str, Any]],
 ) -> str:
     """What will run and how long it takes, with the button; returns it in one sentence."""
-    configs = plans.configs(plan)
+    configs = plans.configs(plan, methods)
     machine = estimates.this_machine()
     done = [(look.record, look.status) for look in queries.runs()]
     measured = st.session_state.setdefault("measured", {})

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from core import console
-from core.commands.base import AsJson, Folder, RunId, app
+from core.commands.base import AsJson, Device, Folder, RunId, app
 from core.workspace import Workspace
 
 
@@ -53,7 +53,7 @@ def verify(
     seed: Annotated[
         int | None, typer.Option(help="of the sample; default: drawn, and told at the end")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<index>")] = "auto",
+    device: Device = "auto",
     workspace: Folder = None,
     as_json: AsJson = False,
 ) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core import console
-from core.commands.base import AsJson, Folder, app
+from core.commands.base import AsJson, Device, Folder, Pairs, Seed, Size, Weights, app
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -19,14 +19,12 @@ def reproduce(
     data: Annotated[str, typer.Argument(help="a registered data set (mvtec_ad), or a folder")],
     method: Annotated[str, typer.Argument(help="a method's id; `list methods` shows them")],
     epochs: Annotated[int | None, typer.Option(help="100 or 300; default: 100")] = None,
-    size: Annotated[int | None, typer.Option(help="pixels; published are 256")] = None,
-    seed: Annotated[int, typer.Option()] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<index>")] = "auto",
+    size: Size = None,
+    seed: Seed = 0,
+    device: Device = "auto",
     backbone: Annotated[str | None, typer.Option(help="default: the published one")] = None,
-    weights: Annotated[str | None, typer.Option(help="a weight file of the backbone")] = None,
-    set: Annotated[
-        list[str] | None, typer.Option(help="key=value, a setting of the method")
-    ] = None,
+    weights: Weights = None,
+    pairs: Pairs = None,
     workspace: Folder = None,
     as_json: AsJson = False,
 ) -> int:
@@ -44,7 +42,7 @@ def reproduce(
         "epochs": None if entry["epochs"] is None else epochs or 100,
         "backbone": backbone or entry["backbone"], "weights": weights,
     }  # fmt: skip
-    run = queue.submit(place, console.run_config(place, wanted, set or []))
+    run = queue.submit(place, console.run_config(place, wanted, pairs or []))
     ended = console.follow(place, [run], False)
     if ended != 0:
         return console.answer(console.outcome(run), True, "") or ended if as_json else ended

@@ -10,7 +10,21 @@ from typing import Annotated
 import typer
 
 from core import console
-from core.commands.base import AsJson, Folder, RunId, app
+from core.commands.base import (
+    AsJson,
+    Backbone,
+    Classes,
+    Device,
+    Folder,
+    Pairs,
+    Preset,
+    RunId,
+    Seed,
+    Size,
+    Weights,
+    app,
+    named,
+)
 from core.workspace import Workspace
 
 
@@ -18,26 +32,18 @@ from core.workspace import Workspace
 def run(
     data: Annotated[str, typer.Option(help="a data set's name, or a folder")],
     method: Annotated[str, typer.Option(help="a method's id; `list methods` shows them")],
-    classes: Annotated[str, typer.Option(help="comma-separated; empty: all")] = "",
+    classes: Classes = "",
     setting: Annotated[str, typer.Option(help="unified or separate")] = "unified",
     protocol: Annotated[str, typer.Option(help="benchmark or deployment")] = "benchmark",
-    preset: Annotated[
-        str, typer.Option(help="ader: for many classes; paper: as in the method's own paper")
-    ] = "ader",
-    size: Annotated[
-        int | None, typer.Option(help="side of the input, pixels; default: 256, or the preset's")
-    ] = None,
+    preset: Preset = "ader",
+    size: Size = None,
     epochs: Annotated[int | None, typer.Option(help="default: the method's")] = None,
     batch_size: Annotated[int | None, typer.Option(help="default: the method's")] = None,
-    seed: Annotated[int, typer.Option()] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<index>")] = "auto",
-    backbone: Annotated[
-        str, typer.Option(help="a timm id; auto: the paper's, else packaged")
-    ] = "auto",
-    weights: Annotated[str | None, typer.Option(help="a weight file of the backbone")] = None,
-    set: Annotated[
-        list[str] | None, typer.Option(help="key=value, a setting of the method")
-    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    backbone: Backbone = "auto",
+    weights: Weights = None,
+    pairs: Pairs = None,
     detach: Annotated[bool, typer.Option(help="queue it and return at once")] = False,
     workspace: Folder = None,
     as_json: AsJson = False,
@@ -51,7 +57,7 @@ def run(
         {
             "data": data,
             "method": method,
-            "classes": tuple(name.strip() for name in classes.split(",") if name.strip()),
+            "classes": named(classes),
             "setting": setting,
             "protocol": protocol,
             "preset": preset,
@@ -63,7 +69,7 @@ def run(
             "backbone": backbone,
             "weights": weights,
         },
-        set or [],
+        pairs or [],
     )
     started = queue.submit(place, config)
     if detach:
@@ -84,7 +90,7 @@ def evaluate(
     size: Annotated[
         int | None, typer.Option(help="side in pixels; default: the maps' if square, else 256")
     ] = None,
-    classes: Annotated[str, typer.Option(help="comma-separated; empty: all")] = "",
+    classes: Classes = "",
     seed: Annotated[int, typer.Option(help="of the confidence intervals")] = 0,
     workspace: Folder = None,
     as_json: AsJson = False,
@@ -99,7 +105,7 @@ def evaluate(
         scores=scores.expanduser() if scores else None,
         name=name,
         size=size,
-        classes=tuple(part.strip() for part in classes.split(",") if part.strip()),
+        classes=named(classes),
         seed=seed,
     )
     place = Workspace.locate(workspace)
@@ -110,8 +116,8 @@ def evaluate(
 
 @app.command()
 def demo(
-    seed: Annotated[int, typer.Option()] = 0,
-    device: Annotated[str, typer.Option()] = "auto",
+    seed: Seed = 0,
+    device: Device = "auto",
     workspace: Folder = None,
     as_json: AsJson = False,
 ) -> int:
@@ -146,15 +152,16 @@ def cancel(run_id: RunId, workspace: Folder = None, as_json: AsJson = False) -> 
 def estimate(
     data: Annotated[str, typer.Option()],
     method: Annotated[str, typer.Option()],
-    classes: Annotated[str, typer.Option(help="comma-separated; empty: all")] = "",
+    classes: Classes = "",
     setting: Annotated[str, typer.Option()] = "unified",
-    size: Annotated[int, typer.Option()] = 256,
+    preset: Preset = "ader",
+    size: Size = None,
     epochs: Annotated[int | None, typer.Option()] = None,
     batch_size: Annotated[int | None, typer.Option()] = None,
-    device: Annotated[str, typer.Option()] = "auto",
-    set: Annotated[
-        list[str] | None, typer.Option(help="key=value, a setting of the method")
-    ] = None,
+    device: Device = "auto",
+    backbone: Backbone = "auto",
+    weights: Weights = None,
+    pairs: Pairs = None,
     workspace: Folder = None,
     as_json: AsJson = False,
 ) -> int:
@@ -162,10 +169,12 @@ def estimate(
     from core.engine.estimate import probe
 
     place = Workspace.locate(workspace)
-    values = {"data": data, "method": method, "setting": setting, "size": size}
-    values["classes"] = tuple(name.strip() for name in classes.split(",") if name.strip())
-    values |= {"epochs": epochs, "batch_size": batch_size, "device": device}
-    found = probe(console.run_config(place, values, set or []), place)
+    values = {
+        "data": data, "method": method, "classes": named(classes), "setting": setting,
+        "preset": preset, "size": size, "epochs": epochs, "batch_size": batch_size,
+        "device": device, "backbone": backbone, "weights": weights,
+    }  # fmt: skip
+    found = probe(console.run_config(place, values, pairs or []), place)
     return console.answer(
         found, as_json, f"about {console.duration(found['seconds'])}: {found['basis']}"
     )

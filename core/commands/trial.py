@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core import console
-from core.commands.base import AsJson, Folder, RunId, app
+from core.commands.base import AsJson, Device, Folder, RunId, app
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def try_(
         str | None,
         typer.Option("--class", help="which class the images show; default: the only one"),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<index>")] = "auto",
+    device: Device = "auto",
     out: Annotated[
         Path | None, typer.Option(help="folder for results.csv and the heat maps (maps.npy)")
     ] = None,

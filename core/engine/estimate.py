@@ -84,9 +84,10 @@ def _step_seconds(
     if overrides(method, "before_training"):
         with torch.no_grad():
             method.eval().before_training(iter([batch]), lambda fraction, message: None)
-    method.train()
     seconds = []
-    for _ in range(3):  # the first warms up
+    for epoch in (0, resolved.epochs // 2, resolved.epochs - 1):  # the first warms up
+        method.on_epoch(epoch, resolved.epochs)
+        method.train()
         began = time.monotonic()
         for losses in stepping(method, batch, resolved.device):
             optimise(plan, losses)

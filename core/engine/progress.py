@@ -78,8 +78,11 @@ class Progress:
 
     def _balance(self, elapsed: float, fraction: float) -> tuple[float, float]:
         """Seconds spent, and seconds expected still."""
-        here = max(self._expected.get(self._phase, 1.0), elapsed)
-        left = here * (1 - fraction) if fraction else max(here - elapsed, 0.0)
+        expected = self._expected.get(self._phase, 1.0)
+        # Nothing done yet and later than expected: as long again, since the end cannot be near.
+        left = max(expected - elapsed, elapsed)
+        if fraction:
+            left = max(expected, elapsed) * (1 - fraction)
         passed = PHASES.index(self._phase) if self._phase in PHASES else len(PHASES)
         for name in PHASES[passed + 1 :]:
             left += self._expected.get(name, 0.0)

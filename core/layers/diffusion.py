@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from core.errors import UsageError
 from core.layers.precision import full_precision
 
 LEVELS = 1000
@@ -73,21 +72,3 @@ def ddim(guess: NoiseGuess, x_BCHW: Tensor, levels: Sequence[int], kept_T: Tenso
         with full_precision(x_BCHW.device):
             x_BCHW = ddim_step(x_BCHW.float(), noise_BCHW, kept_T[level], kept_T[next_level])
     return x_BCHW
-
-
-def require_size(title: str, size: int, stride: int, stages: int) -> None:
-    """
-    Args:
-        title: the method's, for the sentence.
-        stride: of the latents.
-        stages: of the network on them, each at half the side of the one before.
-
-    Raises:
-        UsageError: a side that cannot be halved so often, or comes down to a single value.
-    """
-    step = stride * 2 ** (stages - 1)
-    if size % step or size < 2 * step:
-        raise UsageError(
-            f"{title} halves the image {step.bit_length() - 1} times; --size came as {size}, "
-            f"expected a multiple of {step} from {2 * step} on."
-        )

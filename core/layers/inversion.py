@@ -10,7 +10,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from core.errors import UsageError
 from core.layers.bottleneck import Bottleneck
 from core.layers.style import ConvLayer, StyledResBlock
 
@@ -18,19 +17,6 @@ STRIDE = 16
 """Of the deepest level, where fusion happens and the constant lies."""
 PATCHES = (4, 2, 1)
 """By how much each level shrinks to reach that stride."""
-
-
-def require_size(size: int, title: str) -> None:
-    """
-    Raises:
-        UsageError: a side that the three levels do not divide, or a fused map of a single pixel,
-            of which no batch normalisation can learn.
-    """
-    if size % STRIDE or size < 2 * STRIDE:
-        raise UsageError(
-            f"{title} grows maps from 1/16 of the image's side; --size came as {size}, expected a "
-            "multiple of 16 from 32 on."
-        )
 
 
 class StyleFuser(nn.Module):

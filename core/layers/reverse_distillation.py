@@ -10,23 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from core.errors import UsageError
 from core.layers.bottleneck import Bottleneck
 
 DECODER_BLOCKS = (3, 4, 6)
 EMBEDDING_BLOCKS = 3
-
-
-def require_size(size: int, title: str) -> None:
-    """
-    Raises:
-        UsageError: a side that cannot be halved five times.
-    """
-    if size % 32 or size < 64:
-        raise UsageError(
-            f"{title} halves the image five times; --size came as {size}, expected a multiple of "
-            "32 from 64 on."
-        )
 
 
 def initialise(module: nn.Module) -> None:

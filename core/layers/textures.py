@@ -7,6 +7,7 @@ without one the textures are generated (`core.layers.drawn_textures`).
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -29,29 +30,34 @@ KEPT_BYTES = 1 << 30
 class Textures:
     """Draws textures, each time others; from torch's global generator.
 
-    A folder's images are decoded when first drawn and kept as uint8. Files that turn out not to
-    be images are passed over: the next one takes their place.
+    A folder is opened when first drawn from, so that a trained model needs none; its images are
+    then decoded one by one and kept as uint8. Files that turn out not to be images are passed
+    over: the next one takes their place.
 
     Args:
         folder: searched with its subfolders; "" for generated textures.
         size: side of the textures in pixels; images are resized to it, aspect ignored.
-
-    Raises:
-        UsageError: the folder is missing or holds no file named like an image.
+        setting: the setting that names the folder, for what is said when it is not there.
     """
 
-    def __init__(self, folder: str, size: int) -> None:
+    def __init__(self, folder: str, size: int, setting: str = "textures") -> None:
         self.size = size
-        self._folder = folder
-        self._files = _image_files(folder) if folder else []
+        self._folder, self._setting = folder, setting
         self._kept: npt.NDArray[np.uint8] | None = None
-        self._state = np.zeros(len(self._files), dtype=np.int8)
+
+    @cached_property
+    def _files(self) -> list[Path]:
+        return _image_files(self._folder, self._setting) if self._folder else []
+
+    @cached_property
+    def _state(self) -> npt.NDArray[np.int8]:
+        return np.zeros(len(self._files), dtype=np.int8)
 
     def draw(self, count: int, device: torch.device) -> Tensor:
         """Textures float32 [count, 3, size, size] in 0..1.
 
         Raises:
-            UsageError: none of the folder's files is a readable image.
+            UsageError: the folder is missing, or none of its files is a readable image.
         """
         if not self._files:
             return drawn_textures(count, self.size, device)
@@ -65,7 +71,7 @@ class Textures:
             image = self._image((place + offset) % len(self._files))
             if image is not None:
                 return image
-        raise _nothing_in(self._folder)
+        raise _nothing_in(self._folder, self._setting)
 
     def _image(self, place: int) -> npt.NDArray[np.uint8] | None:
         """uint8 [3, size, size]; None when the file is no image."""
@@ -98,20 +104,33 @@ def describe(folder: str) -> str:
             "Texture images: generated, because no folder was given; the paper takes photographs "
             "of textures (DTD)."
         )
-    files = _image_files(folder)
-    if not any(_small(path, 8) is not None for path in files):
-        raise _nothing_in(folder)
-    images = "1 image" if len(files) == 1 else f"{len(files):,} images"
+    count = require_images(folder, "textures")
+    images = "1 image" if count == 1 else f"{count:,} images"
     return f"Texture images: {images} from {fsname(folder)}."
 
 
-def _image_files(folder: str) -> list[Path]:
+def require_images(folder: str, setting: str) -> int:
+    """How many image files a folder holds, at least one of them readable.
+
+    Args:
+        setting: the setting that names the folder, for the sentence.
+
+    Raises:
+        UsageError: the folder is missing or holds no readable image.
+    """
+    files = _image_files(folder, setting)
+    if not any(_small(path, 8) is not None for path in files):
+        raise _nothing_in(folder, setting)
+    return len(files)
+
+
+def _image_files(folder: str, setting: str) -> list[Path]:
     """Files with a suffix that Pillow can open, sorted; hidden ones left out."""
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise UsageError(
-            f"Setting textures came as {fsname(folder)!r}, which is no folder; give a folder of "
-            "texture images, or leave it empty to have textures generated."
+            f"Setting {setting} came as {fsname(folder)!r}, which is no folder; give a folder of "
+            "images, or leave it empty."
         )
     suffixes = {
         suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN
@@ -124,14 +143,14 @@ def _image_files(folder: str) -> list[Path]:
         and path.is_file()
     )
     if not files:
-        raise _nothing_in(folder)
+        raise _nothing_in(folder, setting)
     return files
 
 
-def _nothing_in(folder: str) -> UsageError:
+def _nothing_in(folder: str, setting: str) -> UsageError:
     return UsageError(
-        f"The folder of textures {fsname(folder)!r} holds no readable image; give another one, or "
-        "leave the setting empty to have textures generated."
+        f"Setting {setting} names {fsname(folder)!r}, which holds no readable image; give another "
+        "folder, or leave it empty."
     )
 
 

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from core.backbones import networks
 from core.backbones.features import FeatureExtractor
-from core.config import Config
 from core.errors import UsageError
 from core.layers.blending import blend
 from core.layers.denoising_student import (
@@ -34,42 +33,26 @@ from core.layers.perlin_masks import perlin_masks
 from core.layers.precision import full_precision
 from core.layers.textures import Textures, describe
 from core.methods.base import Batch, Method, MethodCard, Plan, Preset, method
+from core.methods.drawn import LARGEST_BETA, DrawnConfig
 from core.types import MapRule, RawPrediction
 
 DEEPEST = 32
 """Stride of the student's encoder."""
-LARGEST_BETA = 0.8
-"""The image's share inside an anomaly is uniform from 0 to this."""
 
 
-class DeSTSegConfig(Config):
+class DeSTSegConfig(DrawnConfig):
     """Defaults: ADer's multi-class setting."""
 
-    textures: str = Field(
-        default="",
-        description="folder of texture images that anomalies are cut from, DTD's in the paper; "
-        "empty: generated textures",
-    )
     student_share: float = Field(
         default=0.2, gt=0, lt=1, description="share of the epochs in which the student learns"
     )
     width: int = Field(default=256, ge=4, description="width of the segmentation network")
-    momentum: float = Field(
-        default=0.1,
-        gt=0,
-        le=1,
-        description="share of a new batch in the norms' running statistics; more suits trainings "
-        "of few steps",
-    )
     student_rate: float = Field(default=0.4, gt=0, description="learning rate of the student")
     blocks_rate: float = Field(
         default=0.1, gt=0, description="learning rate of the segmentation's residual blocks"
     )
     head_rate: float = Field(
         default=0.01, gt=0, description="learning rate of the segmentation's head"
-    )
-    clip_norm: float = Field(
-        default=5.0, ge=0, description="largest norm of the gradients; 0: not clipped"
     )
 
 

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 
 from core.backbones.features import FeatureExtractor
 from core.config import Config
-from core.layers.diffusion import LEVELS, ddim, ddim_levels, kept_shares, noised, require_size
+from core.layers.diffusion import LEVELS, ddim, ddim_levels, kept_shares, noised
 from core.layers.distances import cosine_maps
 from core.layers.precision import full_precision
 from core.layers.semantic_guidance import SemanticGuidance
+from core.layers.sizes import require_multiple
 from core.layers.stable_diffusion import Autoencoder, Decoder, Encoder, checksum, opened, require
 from core.methods.base import Batch, Method, MethodCard, Plan, Preset, method
 from core.types import MapRule, RawPrediction
@@ -70,8 +71,8 @@ class DiAD(Method):
         "middle; the backbone, three levels at strides 4, 8 and 16",
         trained="the semantic-guided network and Stable Diffusion's way up",
         parameters=977.8,
-        note="Rests on Stable Diffusion's weights; it needs a GPU with tens of gigabytes to "
-        "train in reasonable time.",
+        note="Rests on what Stable Diffusion has learned: with other weights in its folder the "
+        "maps say nothing.",
         deviations=(
             "The autoencoder is Stable Diffusion's own, because fine-tuning it on the good images "
             "(with a perceptual loss and a discriminator) is a training of its own; a fine-tuned "
@@ -116,9 +117,10 @@ class DiAD(Method):
     def __init__(self, config: DiADConfig, extractor: FeatureExtractor, size: int) -> None:
         super().__init__(config, extractor, size)
         parts = opened(config.weights_folder, config.autoencoder)
-        require_size(
-            "DiAD", size, parts.autoencoder.stride, len(parts.unet.config.block_out_channels)
+        halvings = (parts.autoencoder.stride.bit_length() - 1) + (
+            len(parts.unet.config.block_out_channels) - 1
         )
+        require_multiple(size, 2**halvings, f"DiAD halves the image {halvings} times")
         frozen, self.guidance, self.decoder = divided(parts.unet, parts.autoencoder.stride)
         # Kept out of the module tree, so that they are neither trained nor saved.
         object.__setattr__(self, "frozen", nn.ModuleList([parts.autoencoder, frozen]).eval())

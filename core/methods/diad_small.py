@@ -23,12 +23,12 @@ from core.layers.diffusion import (
     kept_shares,
     noise_of,
     noised,
-    require_size,
 )
 from core.layers.diffusion_unet import DiffusionUNet
 from core.layers.distances import cosine_maps
 from core.layers.precision import full_precision
 from core.layers.semantic_guidance import HintEncoder
+from core.layers.sizes import require_multiple
 from core.methods.base import Batch, Method, MethodCard, Plan, Schedule, method
 from core.types import MapRule, RawPrediction
 
@@ -130,8 +130,8 @@ class DiADSmall(Method):
             config.autoencoder_width, blocks=config.blocks, latent=config.latent
         )
         stride = self.autoencoder.stride
-        require_size("DiAD-small", size, stride, len(config.multipliers))
         halvings = stride.bit_length() - 1 + len(config.multipliers) - 1
+        require_multiple(size, 2**halvings, f"DiAD-small halves the image {halvings} times")
         widths = (HINT_WIDTHS + halvings * HINT_WIDTHS[-1:])[: halvings + 1]
         self.hint = HintEncoder(config.width, widths, silent=False)
         self.denoiser = DiffusionUNet(

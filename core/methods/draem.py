@@ -15,34 +15,27 @@ from torch import Tensor
 
 from core.backbones.features import FeatureExtractor
 from core.backbones.weights import NO_BACKBONE
-from core.config import Config
 from core.layers.blending import blend
 from core.layers.draem_networks import Reconstructor, UNet
 from core.layers.focal import softmax_focal
 from core.layers.norms import set_momentum
 from core.layers.perlin_masks import perlin_masks
 from core.layers.precision import full_precision
-from core.layers.reverse_distillation import require_size
 from core.layers.rotation import rotated
+from core.layers.sizes import require_multiple
 from core.layers.ssim import ssim
 from core.layers.textures import Textures, altered, describe
 from core.methods.base import Batch, Method, MethodCard, Plan, Preset, method, steps
+from core.methods.drawn import LARGEST_BETA, DrawnConfig
 from core.types import MapRule, RawPrediction
 
 TURNED_SHARE = 0.3
 LARGEST_TURN = 90.0
-LARGEST_BETA = 0.8
-"""The image's share inside an anomaly is uniform from 0 to this."""
 
 
-class DraemConfig(Config):
+class DraemConfig(DrawnConfig):
     """Defaults: ADer's multi-class setting, the paper's widths."""
 
-    textures: str = Field(
-        default="",
-        description="folder of texture images that anomalies are cut from, DTD's in the paper; "
-        "empty: generated textures",
-    )
     clean_share: float = Field(
         default=0.5, ge=0, lt=1, description="share of training images left without an anomaly"
     )
@@ -52,21 +45,11 @@ class DraemConfig(Config):
     unet_width: int = Field(
         default=64, ge=4, description="channels of the segmenting network at full resolution"
     )
-    momentum: float = Field(
-        default=0.1,
-        gt=0,
-        le=1,
-        description="share of a new batch in the norms' running statistics; more suits trainings "
-        "of few steps",
-    )
     learning_rate: float = Field(default=1e-4, gt=0, description="learning rate of Adam")
     decay: float = Field(
         default=0.1, gt=0, le=1, description="factor on the rate at 80 % of the epochs"
     )
     second_decay: bool = Field(default=False, description="the same factor again at 90 %")
-    clip_norm: float = Field(
-        default=5.0, ge=0, description="largest norm of the gradients; 0: not clipped"
-    )
 
 
 @method("draem")
@@ -118,7 +101,7 @@ class Draem(Method):
 
     def __init__(self, config: DraemConfig, extractor: FeatureExtractor, size: int) -> None:
         super().__init__(config, extractor, size)
-        require_size(size, "DRAEM")
+        require_multiple(size, 32, "DRAEM halves the image five times")
         self.textures = Textures(config.textures, size)
         self.reconstructor = Reconstructor(config.width)
         self.unet = UNet(6, config.unet_width)

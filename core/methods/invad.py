@@ -17,9 +17,10 @@ from torch import Tensor
 
 from core.backbones.features import FeatureExtractor
 from core.config import Config
-from core.layers.inversion import STRIDE, InversionDecoder, StyleFuser, require_size
+from core.layers.inversion import STRIDE, InversionDecoder, StyleFuser
 from core.layers.joint_cosine import joint_cosine_map
 from core.layers.precision import full_precision
+from core.layers.sizes import require_multiple
 from core.methods.base import Batch, Method, MethodCard, Plan, Preset, method, steps
 from core.types import MapRule, RawPrediction
 
@@ -84,7 +85,9 @@ class InvAD(Method):
 
     def __init__(self, config: InvADConfig, extractor: FeatureExtractor, size: int) -> None:
         super().__init__(config, extractor, size)
-        require_size(size, self.card.title)
+        require_multiple(
+            size, STRIDE, f"{self.card.title} grows maps from 1/16 of the image's side"
+        )
         first, second, third = extractor.channels
         channels = (first, second, third)
         self.fuser = StyleFuser(channels, config.style_width, config.fusion_inner)

@@ -12,14 +12,14 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
-from torch.nn import Parameter
 
 from core.backbones.features import FeatureExtractor
 from core.config import Config
 from core.layers.distances import cosine_maps
 from core.layers.precision import full_precision
-from core.layers.reverse_distillation import require_size
+from core.layers.sizes import require_multiple
 from core.layers.state_space_decoder import HalfFPN, StateSpaceDecoder
+from core.layers.weight_decay import decayed
 from core.methods.base import Batch, Method, MethodCard, Plan, Preset, method, steps
 from core.types import MapRule, RawPrediction
 
@@ -92,7 +92,7 @@ class MambaAD(Method):
 
     def __init__(self, config: MambaADConfig, extractor: FeatureExtractor, size: int) -> None:
         super().__init__(config, extractor, size)
-        require_size(size, "MambaAD")
+        require_multiple(size, 32, "MambaAD halves the image five times")
         first, second, third = extractor.channels
         self.fusion = HalfFPN((first, second, third))
         self.decoder = StateSpaceDecoder(
@@ -105,17 +105,8 @@ class MambaAD(Method):
         )
 
     def plan(self) -> Plan:
-        decayed: list[Parameter] = []
-        others: list[Parameter] = []
-        for name, parameter in self.named_parameters():
-            plain = parameter.ndim > 1 and not name.endswith(".bias")
-            (decayed if plain else others).append(parameter)
         adamw = torch.optim.AdamW(
-            [
-                {"params": decayed, "weight_decay": self.config.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-            ],
-            lr=self.config.learning_rate,
+            decayed(self, self.config.weight_decay), lr=self.config.learning_rate
         )
         return Plan(optimizers=(adamw,), clip_norm=5.0, schedule=steps(0.8))
 

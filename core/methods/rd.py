@@ -14,7 +14,8 @@ from torch import Tensor
 from core.backbones.features import FeatureExtractor
 from core.config import Config
 from core.layers.distances import cosine_maps, flat_cosine
-from core.layers.reverse_distillation import Decoder, OneClassEmbedding, initialise, require_size
+from core.layers.reverse_distillation import Decoder, OneClassEmbedding, initialise
+from core.layers.sizes import require_multiple
 from core.methods.base import Batch, Method, MethodCard, Plan, method, steps
 from core.types import MapRule, RawPrediction
 
@@ -55,7 +56,7 @@ class RD(Method):
 
     def __init__(self, config: RDConfig, extractor: FeatureExtractor, size: int) -> None:
         super().__init__(config, extractor, size)
-        require_size(size, "RD")
+        require_multiple(size, 32, "RD halves the image five times")
         first, second, third = extractor.channels
         self.embedding = OneClassEmbedding((first, second, third))
         self.decoder = Decoder((first, second, third))

@@ -17,9 +17,10 @@ from core.config import Config
 from core.layers.distances import Levels, cosine_maps, flat_cosine
 from core.layers.precision import full_precision
 from core.layers.projection import Projections
-from core.layers.reverse_distillation import Decoder, OneClassEmbedding, initialise, require_size
+from core.layers.reverse_distillation import Decoder, OneClassEmbedding, initialise
 from core.layers.simplex import octaves, tables
 from core.layers.sinkhorn import sinkhorn_divergence
+from core.layers.sizes import require_multiple
 from core.methods.base import Batch, Method, MethodCard, Plan, Preset, method
 from core.types import MapRule, RawPrediction
 
@@ -111,7 +112,7 @@ class RDPP(Method):
 
     def __init__(self, config: RDPPConfig, extractor: FeatureExtractor, size: int) -> None:
         super().__init__(config, extractor, size)
-        require_size(size, "RD++")
+        require_multiple(size, 32, "RD++ halves the image five times")
         first, second, third = extractor.channels
         self.projections = Projections((first, second, third))
         self.embedding = OneClassEmbedding((first, second, third))

@@ -8,8 +8,6 @@ CVPR 2024, arXiv 2403.05897. Settings as in ADer's multi-class benchmark (arXiv 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -17,17 +15,16 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from core.backbones.features import FeatureExtractor
-from core.config import Config
-from core.errors import UsageError
 from core.layers.blending import blend
 from core.layers.feature_selection import FeatureSelection, Levels, ResidualSelection
 from core.layers.perlin_masks import perlin_masks
 from core.layers.pixel_judge import PixelJudge, resized
 from core.layers.precision import full_precision
 from core.layers.reconstruction_unet import GROUPS, ReconstructionUNet
-from core.layers.reverse_distillation import require_size
-from core.layers.textures import Textures, altered, describe
+from core.layers.sizes import require_multiple
+from core.layers.textures import Textures, altered, describe, require_images
 from core.methods.base import Batch, Method, MethodCard, Plan, Preset, Report, method, steps
+from core.methods.drawn import TexturedConfig
 from core.types import MapRule, RawPrediction
 
 SEE_THROUGH = 0.8
@@ -39,13 +36,9 @@ RANKED_SHARE = 6
 """Either ranking of residuals keeps at most one in so many: 256 of 1,536 in the paper."""
 
 
-class RealNetConfig(Config):
+class RealNetConfig(TexturedConfig):
     """Defaults: ADer's multi-class setting."""
 
-    textures: str = Field(
-        default="",
-        description="folder of texture images that anomalies are drawn with; empty: generated",
-    )
     anomalies: str = Field(
         default="",
         description="folder of synthetic anomalous images of the same objects (the paper's come "
@@ -150,7 +143,9 @@ class RealNet(Method):
 
     def __init__(self, config: RealNetConfig, extractor: FeatureExtractor, size: int) -> None:
         super().__init__(config, extractor, size)
-        require_size(size, "RealNet")
+        require_multiple(size, 32, "RealNet halves the image five times")
+        setting = "anomalies" if config.anomalies else "textures"
+        self.textures = Textures(getattr(config, setting), size, setting)
         channels = extractor.channels
         self.narrow = any(has < paper for has, paper in zip(channels, PAPERS_CHANNELS, strict=True))
         self.register_buffer("size_L", torch.ones(len(channels)))
@@ -173,12 +168,7 @@ class RealNet(Method):
                 "samples them from a diffusion model.",
                 describe(settings.textures),
             )
-        if not Path(settings.anomalies).expanduser().is_dir():
-            raise UsageError(
-                f"Setting anomalies came as {settings.anomalies!r}, which is no folder; give a "
-                "folder of anomalous images, or leave it empty to have them drawn with textures."
-            )
-        describe(settings.anomalies)
+        require_images(settings.anomalies, "anomalies")
         return (f"Anomalous images: blended in from {settings.anomalies}.",)
 
     def plan(self) -> Plan:
@@ -247,17 +237,12 @@ class RealNet(Method):
         """Images with anomalies drawn in, float32 in 0..1, and where, bool [B, 1, H, W]."""
         count, device = len(images_BCHW), images_BCHW.device
         masks_B1HW = perlin_masks(count, self.size, device)
-        drawn_with = self._textures.draw(count, device)
+        drawn_with = self.textures.draw(count, device)
         most = SEE_THROUGH_WHOLE
         if not self.config.anomalies:
             drawn_with, most = altered(drawn_with), SEE_THROUGH
         beta_B111 = most * torch.rand(count, 1, 1, 1, device=device)
         return blend(images_BCHW.float() / 255, drawn_with, masks_B1HW, beta_B111), masks_B1HW
-
-    @cached_property
-    def _textures(self) -> Textures:
-        # Opened only for training: a trained model needs no folder.
-        return Textures(self.config.anomalies or self.config.textures, self.size)
 
     def _rebuilt(self, seen: Levels) -> Levels:
         return tuple(network(level) for network, level in zip(self.rebuild, seen, strict=True))

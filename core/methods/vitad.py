@@ -16,6 +16,7 @@ from core.backbones.features import FeatureExtractor
 from core.config import Config
 from core.errors import UsageError
 from core.layers.distances import cosine_maps, flat_cosine
+from core.layers.sizes import require_multiple
 from core.layers.vit_decoder import HEAD, ViTDecoder
 from core.layers.weight_decay import decayed
 from core.methods.base import Batch, Method, MethodCard, Plan, method, steps
@@ -51,8 +52,8 @@ class ViTAD(Method):
         frozen="the backbone, a plain ViT (teacher): its blocks 3, 6, 9 and 12",
         trained="a linear layer and a ViT of nine blocks with its own position code (decoder)",
         parameters=16.22,
-        note="Stands and falls with its pretrained transformer: with one that is not "
-        "pretrained its maps are close to chance.",
+        note="Stands and falls with its pretrained transformer: with one that is not pretrained "
+        "its maps tell little.",
         deviations=(
             "The width follows the backbone; with DINO's ViT-S/16 it is the paper's.",
             "On a GPU training runs in bfloat16, save the losses, and stored features have 16 "
@@ -68,11 +69,8 @@ class ViTAD(Method):
     def __init__(self, config: ViTADConfig, extractor: FeatureExtractor, size: int) -> None:
         super().__init__(config, extractor, size)
         width, patch = extractor.channels[-1], extractor.strides[-1]
-        if size % patch or size < 2 * patch:
-            raise UsageError(
-                f"ViTAD's backbone cuts the image into patches of {patch} px; --size came as "
-                f"{size}, expected a multiple of {patch} from {2 * patch} on."
-            )
+        said = f"ViTAD's backbone cuts the image into patches of {patch} px"
+        require_multiple(size, patch, said)
         if width % HEAD:
             raise UsageError(
                 f"ViTAD's decoder has heads of {HEAD} channels; the backbone has {width}, expected "

@@ -20,24 +20,30 @@ FAMILIES = {
     "reconstruction": "learns to rebuild what is normal and notes what it cannot",
     "hybrid": "joins several of these ideas",
 }
+SEVERAL = {
+    "augmentation": "learn from flaws they make themselves",
+    "embedding": "compare with remembered normal patches",
+    "reconstruction": "learn to rebuild what is normal and note what they cannot",
+    "hybrid": "join several of these ideas",
+}
+"""The same of more than one method."""
 FAMILY_HELP = ". ".join(f"**{name}**: {text}" for name, text in FAMILIES.items()) + "."
 
 
 def sentence(entries: Sequence[Mapping[str, Any]]) -> str:
-    """How many methods of which families."""
+    """How many methods of which families; "hybrid" last, because it refers to the others."""
     counts = Counter(entry["family"] for entry in entries)
     if len(counts) == 1:
         (family,) = counts
-        return (
-            f"**{many(len(entries), 'method')} of the {family} family**, which {FAMILIES[family]}."
-        )
-    parts = [f"{word(count)} {FAMILIES[family]}" for family, count in sorted(counts.items())]
-    verbs = [
-        part if count == 1 else part.replace("learns", "learn").replace("compares", "compare")
-        for part, (_, count) in zip(parts, sorted(counts.items()), strict=True)
+        does = FAMILIES[family] if len(entries) == 1 else SEVERAL[family]
+        return f"**{many(len(entries), 'method')} of the {family} family**, which {does}."
+    order = [family for family in FAMILIES if family in counts]
+    parts = [
+        f"{word(counts[family])} {(FAMILIES if counts[family] == 1 else SEVERAL)[family]}"
+        for family in order
     ]
     return (
-        f"**{many(len(entries), 'method')}, all trained on normal pictures only:** {listed(verbs)}."
+        f"**{many(len(entries), 'method')}, all trained on normal pictures only:** {listed(parts)}."
     )
 
 
@@ -117,13 +123,13 @@ def speeds(found: Mapping[str, Any], titles: Mapping[str, str]) -> None:
     rows = [row for row in found["rows"] if row["method"] in titles]
     rows.sort(key=lambda row: row.get("latency_ms", float("inf")))
     body = "".join(
-        f"<tr><td>{theme.dot(row['method'])}{escape(titles[row['method']])}</td>"
+        f'<tr><td class="fp-once">{theme.dot(row["method"])}{escape(titles[row["method"]])}</td>'
         + (
             f'<td colspan="3">{escape(row["error"])}</td>'
             if "error" in row
             else f'<td class="fp-num">{row["images_per_second"]:.3g}</td>'
             f'<td class="fp-num">{row["latency_ms"]:,.0f} ms</td>'
-            f"<td>{escape(row['backbone'])}</td>"
+            f"<td>{escape(_network(row['backbone']))}</td>"
         )
         + "</tr>"
         for row in rows
@@ -131,7 +137,6 @@ def speeds(found: Mapping[str, Any], titles: Mapping[str, str]) -> None:
     machine = found["machine"]
     where = machine.get("gpu") or f"{machine['processor']}, {machine['cores']} cores"
     sizes = sorted({row["size"] for row in rows if "size" in row})
-    st.subheader("How fast they judge", anchor=False)
     st.html(
         '<div class="fp-scroll"><table class="fp-table"><thead><tr><th>Method</th>'
         '<th class="fp-num">Pictures a second</th><th class="fp-num">One alone</th>'
@@ -141,6 +146,11 @@ def speeds(found: Mapping[str, Any], titles: Mapping[str, str]) -> None:
         f"Measured on {where}, {found['date']}, at {', '.join(map(str, sizes))} px: medians, in "
         "batches of 8 and one picture alone; a memory bank as after 400 training pictures."
     )
+
+
+def _network(tag: str) -> str:
+    """A backbone as the table names it."""
+    return "–" if tag == "none" else tag.replace(":random", ", not pretrained")
 
 
 def settings(entry: Mapping[str, Any]) -> None:

@@ -28,22 +28,21 @@ PROTOCOL_HELP = (
 )
 
 
-PRESETS = {"ader": "many classes (ADer)", "paper": "one class (the paper)"}
+PRESETS = {"ader": "many classes", "paper": "one class"}
 PRESET_HELP = (
     "Whose defaults the settings, epochs and batches start from: **many classes**, those of the "
     "ADer benchmark, in which one model learns all classes; **one class**, those of each method's "
     "own paper. What you set yourself stands above both."
 )
 AUTOMATIC = "auto"
+USUAL = 0
+"""Size that stands for the preset's."""
+PACKAGED = "tf_efficientnet_lite0"
 NOT_PRETRAINED = ":random"
-CONVOLUTIONAL = {
-    AUTOMATIC: "automatic", "tf_efficientnet_lite0": "EfficientNet-Lite0 (packaged)",
-    "wide_resnet50_2.tv_in1k": "Wide ResNet-50", "resnet34.bt_in1k": "ResNet-34",
-    "resnet18.tv_in1k": "ResNet-18",
-}  # fmt: skip
-TRANSFORMER = {
-    AUTOMATIC: "automatic (the paper's)", "vit_small_patch16_224.dino": "ViT-S/16, DINO",
-    "vit_tiny_patch16_224:random": "small ViT, not pretrained",
+SMALL_VIT = f"vit_tiny_patch16_224{NOT_PRETRAINED}"
+TAGS = {
+    AUTOMATIC: "automatic", PACKAGED: "EfficientNet-Lite0 (packaged)",
+    SMALL_VIT: "small ViT, not pretrained",
 }  # fmt: skip
 BACKBONE_HELP = (
     "The frozen network whose features the methods use. **Automatic** is the paper's where its "
@@ -63,24 +62,22 @@ def backbones(chosen: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     Args:
         chosen: entries of the chosen methods.
     """
-    kinds = {
-        "conv": [one["id"] for one in chosen if one["levels"] and not one["blocks"]],
-        "vit": [one["id"] for one in chosen if one["blocks"]],
-    }
     picked: dict[str, str] = {}
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        for kind, label, words, help in (
-            ("conv", "Backbone", CONVOLUTIONAL, BACKBONE_HELP),
-            ("vit", "Backbone (ViT)", TRANSFORMER, TRANSFORMER_HELP),
-        ):
-            if not kinds[kind]:
+        for label, other, help, mine in (
+            ("Backbone", PACKAGED, BACKBONE_HELP,
+             [one for one in chosen if one["levels"] and not one["blocks"]]),
+            ("Backbone (ViT)", SMALL_VIT, TRANSFORMER_HELP,
+             [one for one in chosen if one["blocks"]]),
+        ):  # fmt: skip
+            if not mine:
                 continue
+            tags = list(dict.fromkeys([AUTOMATIC, other, *(one["backbone"] for one in mine)]))
             tag = st.selectbox(
-                label, list(words), key=kept(f"new:backbone:{kind}", AUTOMATIC), width=252,
-                format_func=_worded(words), help=help,
-                accept_new_options=True,
+                label, tags, key=kept(f"new:{label}", AUTOMATIC), width=252, help=help,
+                format_func=_worded(TAGS), accept_new_options=True,
             )  # fmt: skip
-            picked |= dict.fromkeys(kinds[kind], str(tag or AUTOMATIC).strip())
+            picked |= dict.fromkeys([one["id"] for one in mine], str(tag or AUTOMATIC).strip())
     raw = sorted({tag for tag in picked.values() if tag.endswith(NOT_PRETRAINED)})
     if raw:
         st.warning(
@@ -98,7 +95,7 @@ def _worded(words: Mapping[str, str]) -> Callable[[str], str]:
 def settings(entry: Mapping[str, Any], preset: str) -> tuple[dict[str, Any], list[str]]:
     """The form of a method's settings; what was changed, and what is wrong."""
     st.caption(preset_words(entry, preset))
-    return settings_form(listing.defaults(dict(entry), preset), f"set:{preset}:{entry['id']}")
+    return settings_form(listing.defaults(entry, preset), f"set:{preset}:{entry['id']}")
 
 
 def preset_words(entry: Mapping[str, Any], preset: str) -> str:
@@ -152,10 +149,12 @@ def basics() -> dict[str, Any]:
             "Seeds", 1, 20, key=kept("new:seeds", 1), width=122,
             help="How often each run is repeated with another random start (seeds 0, 1, 2 …).",
         )  # fmt: skip
+        sizes = (USUAL, *SIZES)
         size = st.selectbox(
-            "Picture size", SIZES, key=kept("new:size", 256, SIZES), width=122,
-            format_func=lambda side: f"{side} px",
-            help="The square each picture is brought to. Larger shows finer flaws and is slower.",
+            "Picture size", sizes, key=kept("new:size", USUAL, sizes), width=122,
+            format_func=lambda side: f"{side} px" if side else "default",
+            help="The square each picture is brought to: 256 px, or what the paper takes where its "
+            "defaults are chosen. Larger shows finer flaws and is slower.",
         )  # fmt: skip
         epochs = st.number_input(
             "Epochs", 1, 10_000, None, key=kept("new:epochs"), width=122, placeholder="default",
@@ -166,7 +165,7 @@ def basics() -> dict[str, Any]:
             help="**auto** takes the graphics processor when there is one.",
         )  # fmt: skip
     return {
-        "setting": setting, "protocol": protocol, "seeds": int(seeds or 1), "size": size,
+        "setting": setting, "protocol": protocol, "seeds": int(seeds or 1), "size": size or None,
         "epochs": None if epochs is None else int(epochs), "device": device,
         "preset": preset,
     }  # fmt: skip

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from core.data.base import Dataset, DatasetCard
 from core.errors import UsageError
 from core.runs import Record, Status
 from core.types import Problem, Sample
-from dashboard import estimates, plans, progress, queries
+from dashboard import actions, estimates, plans, progress, queries
 from dashboard.components import settings_form
 from dashboard.estimates import Work
 from dashboard.gallery import kind, outlined
@@ -80,12 +81,17 @@ def test_a_list_is_read_from_words() -> None:
     assert settings_form.parsed_list("") == []
 
 
+METHODS = {
+    "rd": {"paper_preset": {"size": None}}, "patchcore": {"paper_preset": {"size": 224}},
+}  # fmt: skip
+
+
 def test_a_plan_is_every_combination_first_seeds_first() -> None:
     plan = plans.Plan(
         data=["a", "b"], methods=["rd", "patchcore"], seeds=2, epochs=3,
         settings={"rd": {"width": 4}},
     )  # fmt: skip
-    found = plans.configs(plan)
+    found = plans.configs(plan, METHODS)
     assert [(c.seed, c.data, c.method) for c in found] == [
         (0, "a", "rd"), (0, "a", "patchcore"), (0, "b", "rd"), (0, "b", "patchcore"),
         (1, "a", "rd"), (1, "a", "patchcore"), (1, "b", "rd"), (1, "b", "patchcore"),
@@ -94,9 +100,24 @@ def test_a_plan_is_every_combination_first_seeds_first() -> None:
     assert plans.kind(found[0]) == plans.kind(found[4]) != plans.kind(found[1])
 
 
+def test_sizes_are_the_usual_ones_the_papers_or_those_asked_for() -> None:
+    def sizes(**changes: Any) -> list[int]:
+        plan = plans.Plan(data=["a"], methods=["rd", "patchcore"], **changes)
+        return [one.size for one in plans.configs(plan, METHODS)]
+
+    assert sizes() == [256, 256]
+    assert sizes(preset="paper") == [256, 224]
+    assert sizes(preset="paper", size=128) == [128, 128]
+
+
+def test_backbones_go_to_the_methods_they_were_chosen_for() -> None:
+    plan = plans.Plan(data=["a"], methods=["rd", "patchcore"], backbones={"rd": "resnet18:random"})
+    assert [one.backbone for one in plans.configs(plan, METHODS)] == ["resnet18:random", "auto"]
+
+
 def test_a_plan_with_a_wrong_value_is_one_sentence() -> None:
     with pytest.raises(UsageError, match="size"):
-        plans.configs(plans.Plan(data=["a"], methods=["rd"], size=7))
+        plans.configs(plans.Plan(data=["a"], methods=["rd"], size=7), METHODS)
 
 
 def test_scaling_by_hand() -> None:
@@ -233,3 +254,35 @@ def test_media_types() -> None:
     assert kind(b"RIFF....WEBP") == "image/webp"
     assert kind(b"\x89PNG\r\n") == "image/png"
     assert kind(b"\xff\xd8\xff") == "image/jpeg"
+
+
+def test_what_is_measured_is_what_would_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The command that measures, read by the command line again, is the run's own config."""
+    from core.cli import main
+
+    monkeypatch.setenv("FLAWSCOPE_WORKSPACE", str(tmp_path))
+    commands: list[list[str]] = []
+    configs: list[RunConfig] = []
+
+    def caught(command: list[str]) -> None:
+        commands.append(command)
+        raise actions.Refused("caught")
+
+    def probe(config: RunConfig, place: object) -> dict[str, Any]:
+        configs.append(config)
+        return {"seconds": 1.0, "basis": "nothing"}
+
+    monkeypatch.setattr(actions, "_child", caught)
+    monkeypatch.setattr("core.engine.estimate.probe", probe)
+    wanted = RunConfig(
+        data="demo", method="invad", classes=("woven_fabric", "brain_phantom"), setting="separate",
+        preset="paper", size=128, epochs=7, batch_size=3, device="cpu", backbone="resnet18:random",
+        weights="/some/weights.safetensors", method_config={"blocks": 1, "learning_rate": 0.5},
+    )  # fmt: skip
+    with pytest.raises(actions.Refused, match="caught"):
+        actions.measure(wanted)
+    (command,) = commands
+    assert main(command[command.index("estimate") :]) == 0
+    assert configs == [wanted]

@@ -65,6 +65,15 @@ def test_progress_never_falls_and_never_says_done(run: RunDirectory, clock: Cloc
     assert progress.finish() == {"train": 10.0, "predict": 70.0}
 
 
+def test_what_has_not_begun_is_not_nearly_done(run: RunDirectory, clock: Clock) -> None:
+    progress = Progress(run, {"train": 5.0, "predict": 5.0})
+    progress.phase("train")
+    for _ in range(10):
+        clock.now += 10.0
+        progress.update(0.0, "frozen features")
+    assert run.stored_status().progress < 0.5
+
+
 def test_status_is_written_at_most_twice_a_second(run: RunDirectory, clock: Clock) -> None:
     progress = Progress(run, {"train": 1.0})
     progress.phase("train")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from core.errors import UsageError
 from core.layers.diffusion import (
     clean,
     ddim,
@@ -15,7 +14,6 @@ from core.layers.diffusion import (
     kept_shares,
     noise_of,
     noised,
-    require_size,
 )
 
 
@@ -84,11 +82,3 @@ def test_steps_stay_in_float32_under_autocast() -> None:
         found = ddim(lambda x_BCHW, level_B: x_BCHW.bfloat16(), x, (501, 1), kept)
     expected = ddim(lambda x_BCHW, level_B: x_BCHW.bfloat16(), x, (501, 1), kept)
     assert found.dtype == torch.float32 and torch.equal(found, expected)
-
-
-def test_sides_that_cannot_be_halved_are_refused() -> None:
-    for size in (128, 256, 320):
-        require_size("X", size, stride=8, stages=4)
-    for size in (64, 100, 288):
-        with pytest.raises(UsageError, match=f"X halves.*6 times.*{size}.*64 from 128"):
-            require_size("X", size, stride=8, stages=4)

@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.errors import UsageError
-from core.layers.inversion import InversionDecoder, StyleFuser, require_size
+from core.layers.inversion import InversionDecoder, StyleFuser
 
 CHANNELS = (3, 4, 5)
 
@@ -132,11 +131,3 @@ def test_the_constant_is_standard_normal() -> None:
     constant = InversionDecoder((4, 4, 64), 16, 4, 2, 1).constant_1CHW
     assert constant.shape == (1, 64, 16, 16)
     assert float(constant.detach().std()) == pytest.approx(1, abs=0.02)
-
-
-def test_sizes() -> None:
-    for size in (32, 48, 256):
-        require_size(size, "This")
-    for size in (16, 40, 100):
-        with pytest.raises(UsageError, match=f"This grows maps .* --size came as {size}"):
-            require_size(size, "This")

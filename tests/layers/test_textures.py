@@ -82,7 +82,7 @@ def test_images_are_decoded_once_and_not_before_they_are_drawn(
 def test_folders_without_textures_are_refused(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    for function in (describe, lambda name: Textures(name, 12)):
+    for function in (describe, lambda name: Textures(name, 12).draw(1, CPU)):
         with pytest.raises(UsageError, match="is no folder"):
             function(str(tmp_path / "missing"))
         with pytest.raises(UsageError, match="no readable image"):

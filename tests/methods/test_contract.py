@@ -8,7 +8,18 @@ from functools import cache
 import pytest
 import torch
 from safetensors.torch import load, save
-from setups import BLOT, IMAGES, SIZE, cloth, make, predict, train, with_blot
+from setups import (
+    BLOT,
+    IMAGES,
+    SIZE,
+    cloth,
+    extractor,
+    make,
+    predict,
+    small_settings,
+    train,
+    with_blot,
+)
 
 from core.config import Config, parse
 from core.errors import UsageError
@@ -116,6 +127,23 @@ def test_an_image_does_not_depend_on_its_batch(id: str) -> None:
     for index in range(len(images)):
         alone = predict(method, images[index : index + 1])
         assert torch.allclose(alone.maps_BHW[0], together.maps_BHW[index], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("id", "setting"),
+    [("draem", "textures"), ("destseg", "textures"), ("realnet", "textures"),
+     ("realnet", "anomalies")],
+)  # fmt: skip
+def test_a_trained_model_needs_no_folder_of_pictures(id: str, setting: str) -> None:
+    kind = METHODS.get(id)
+    method, _ = trained(id)
+    moved = kind(
+        kind.Config(**small_settings(id) | {setting: "/since/taken/away"}),
+        extractor(kind.levels, kind.blocks), SIZE,
+    )  # fmt: skip
+    moved.load_state_dict(method.state_dict())
+    images = cloth(1, seed=9)
+    assert torch.equal(predict(moved, images).maps_BHW, predict(method, images).maps_BHW)
 
 
 @every_method
