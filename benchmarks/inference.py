@@ -62,13 +62,7 @@ def main() -> int:
 
 def measure(kind: type[Method], size: int, device: torch.device) -> dict[str, Any]:
     """One row: rate in batches, latency alone, at `size`."""
-    tag = f"{kind.backbone}{RANDOM}" if kind.blocks else PACKAGED if kind.levels else NO_BACKBONE
-    with tempfile.TemporaryDirectory() as folder:
-        weights = resolve(tag, None, Workspace(Path(folder)))
-    seed_everything(0, "inference")
-    kind.check(kind.Config())
-    extractor = build(tag, kind.levels, weights, device, kind.blocks)
-    method = kind(kind.Config(), extractor, size).to(device)
+    method = made(kind, size, device)
     images = torch.randint(0, 256, (BATCH, 3, size, size), dtype=torch.uint8, device=device)
     filled = fill(method, images)
     method.eval()
@@ -76,10 +70,21 @@ def measure(kind: type[Method], size: int, device: torch.device) -> dict[str, An
         many = seconds(method, images, device)
         alone = seconds(method, images[:1], device)
     return {
-        "method": kind.id, "backbone": tag, "size": size, "device": device.type,
+        "method": kind.id, "backbone": method.extractor.tag, "size": size, "device": device.type,
         "parameters": sum(p.numel() for p in method.parameters()),
         "images_per_second": round(BATCH / many, 3), "latency_ms": round(1000 * alone, 2),
     } | filled  # fmt: skip
+
+
+def made(kind: type[Method], size: int, device: torch.device) -> Method:
+    """The method untrained, on the packaged backbone, or on its ViT with random weights."""
+    tag = f"{kind.backbone}{RANDOM}" if kind.blocks else PACKAGED if kind.levels else NO_BACKBONE
+    with tempfile.TemporaryDirectory() as folder:
+        weights = resolve(tag, None, Workspace(Path(folder)))
+    seed_everything(0, "inference")
+    kind.check(kind.Config())
+    extractor = build(tag, kind.levels, weights, device, kind.blocks)
+    return kind(kind.Config(), extractor, size).to(device)
 
 
 def fill(method: Method, images_BCHW: torch.Tensor) -> dict[str, Any]:

@@ -18,34 +18,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from core.data.catalogue import open_dataset
-from core.data.prepared import Prepared, prepare
+from core.data.prepared import Prepared
 from core.engine.tables import METRICS as SCHEMA
-from core.errors import FlawscopeError, RunError, UsageError
-from core.metrics.accumulate import Accumulator, Evaluation, MetricRow, grade_for
+from core.errors import RunError, UsageError
+from core.metrics.accumulate import Evaluation, MetricRow
 from core.metrics.base import METRICS
 from core.metrics.conventions import EXACT
-from core.runs import Record, RunDirectory
+from core.remeasuring import HALF_MAX, Plan, Report, everything, images_alone, truth_of
+from core.runs import RunDirectory
 from core.types import MEAN
 from core.workspace import Workspace, write_atomically
 
 FORMAT = 1
 """Rises when the metrics or the rule of leaving out change, so that older results are not read."""
-CHUNK = 32
-"""Maps read at once."""
-HALF_MAX = float(np.finfo(np.float16).max)
-
-Report = Callable[[float, str], None]
-Case = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,30 +56,13 @@ class Reevaluation:
     without_pixels: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is left out of which cases."""
-
-    cases: list[Case]
-    labels: frozenset[str]
-    masks: frozenset[str]
-
-    @property
-    def kept(self) -> list[Case]:
-        return [case for case in self.cases if case["key"] not in self.labels]
-
-    @property
-    def classes(self) -> list[str]:
-        return sorted({case["class_name"] for case in self.cases})
-
-
-def _plan(run: RunDirectory, labels: Collection[str], masks: Collection[str]) -> _Plan:
+def _plan(run: RunDirectory, labels: Collection[str], masks: Collection[str]) -> Plan:
     """Only cases of the run count; see the module for masks of normal images."""
     cases = run.read_table(RunDirectory.CASES).to_pylist()
     bad = {case["key"] for case in cases if case["label"] == 1}
     own = {case["key"] for case in cases}
     whole = (own & set(labels)) | ((own - bad) & set(masks))
-    return _Plan(cases, frozenset(whole), frozenset((bad & set(masks)) - whole))
+    return Plan(cases, frozenset(whole), frozenset((bad & set(masks)) - whole))
 
 
 def held(
@@ -115,11 +89,14 @@ def reevaluate(
     Args:
         labels: keys of cases whose label is disputed.
         masks: keys of cases whose mask is.
-        report: called with the fraction done and a message.
+        report: called with the fraction done and a message, in the calling thread and about
+            twice a second (sorting the pixels of one class of 3,000 images of 256x256 takes 5 s);
+            ends the work by raising `Cancelled`, and then nothing half-done is kept.
 
     Raises:
         RunError: the run has no cases (yet).
         UsageError: no case would be left.
+        Cancelled: `report` raised it.
     """
     plan = _plan(run, labels, masks)
     file = _file(workspace, run, plan)
@@ -132,17 +109,17 @@ def reevaluate(
             "take some marks back."
         )
     record = run.record()
-    truth = _truth(workspace, run, record, report)
+    truth = truth_of(workspace, run, record, report)
     evaluation = None
     if isinstance(truth, Prepared):
-        evaluation = _everything(run, record, plan, truth, report)
+        evaluation = everything(run, record, plan, truth, report)
     reason = truth if isinstance(truth, str) else ""
     if evaluation is None:
         reason = reason or (
             f"Its map values beyond {HALF_MAX:.0f} are stored cut, so pixels cannot be measured "
             "again as the run did."
         )
-        evaluation = _images_alone(run, record, plan)
+        evaluation = images_alone(run, record, plan, report)
     rows = _rows(evaluation, plan, images_alone=bool(reason))
     columns = {name: [getattr(row, name) for row in rows] for name in SCHEMA.names}
     result = Reevaluation(
@@ -154,118 +131,7 @@ def reevaluate(
     return result
 
 
-# -- what is measured -------------------------------------------------------------------------
-
-
-def _truth(
-    workspace: Workspace, run: RunDirectory, record: Record, report: Report
-) -> Prepared | str:
-    """The masks the run was judged by, or the reason why there are none any more."""
-    if not run.has(RunDirectory.MAPS):
-        return f"Run {run.run_id} has no maps."
-    config = record.config
-    try:
-        dataset = open_dataset(config.data, workspace)
-        classes = set(record.resolved.get("dataset", {}).get("classes") or dataset.classes)
-        chosen = replace(
-            dataset, samples=tuple(s for s in dataset.samples if s.class_name in classes)
-        )
-        prepared = prepare(
-            chosen, config.size, workspace, report=lambda done, said: report(0.1 * done, said)
-        )
-    except FlawscopeError as error:
-        return f"The masks cannot be read: {error}"
-    if prepared.fingerprint != record.resolved.get("dataset", {}).get("fingerprint"):
-        return "The data set's images, labels or masks have changed since the run."
-    return prepared
-
-
-def _everything(
-    run: RunDirectory, record: Record, plan: _Plan, prepared: Prepared, report: Report
-) -> Evaluation | None:
-    """All metrics of the cases kept; None when stored maps were cut."""
-    places = {sample.key: row for row, sample in enumerate(prepared.samples)}
-    maps = run.maps()
-    kept = plan.kept
-    accumulator = Accumulator(grade_for(len(plan.cases) * record.config.size**2))
-    looks = list(_chunks(kept, places))
-    for number, (name, some, rows) in enumerate(looks):
-        maps_BHW = np.asarray(maps[[case["row"] for case in some]], np.float32)
-        if np.abs(maps_BHW).max() >= HALF_MAX:
-            return None
-        known_B = [
-            bool(prepared.has_mask[row]) and case["key"] not in plan.masks
-            for case, row in zip(some, rows, strict=True)
-        ]
-        _update(accumulator, name, some, maps_BHW, prepared.regions(rows), known_B)
-        report(0.1 + 0.5 * (number + 1) / len(looks), "measuring maps")
-    for name, threshold in accumulator.thresholds().items():
-        for its, some, rows in looks:
-            pairs = [
-                (case, row)
-                for case, row in zip(some, rows, strict=True)
-                if its == name and prepared.has_mask[row] and case["key"] not in plan.masks
-            ]
-            if pairs:
-                again = np.asarray(maps[[case["row"] for case, _ in pairs]], np.float32)
-                regions_BHW = prepared.regions([row for _, row in pairs])
-                keys = [case["key"] for case, _ in pairs]
-                accumulator.update_objects(name, threshold, again, regions_BHW, keys)
-    report(0.8, "computing metrics")
-    return accumulator.compute(seed=record.config.seed, held_out=_held_out(run))
-
-
-def _chunks(
-    cases: list[Case], places: dict[str, int]
-) -> list[tuple[str, list[Case], npt.NDArray[np.intp]]]:
-    """(class, cases of it, their rows in the prepared data), a few cases at a time."""
-    by_class: dict[str, list[Case]] = {}
-    for case in cases:
-        by_class.setdefault(case["class_name"], []).append(case)
-    return [
-        (name, some, np.array([places[case["key"]] for case in some], np.intp))
-        for name, mine in sorted(by_class.items())
-        for some in (mine[start : start + CHUNK] for start in range(0, len(mine), CHUNK))
-    ]
-
-
-def _images_alone(run: RunDirectory, record: Record, plan: _Plan) -> Evaluation:
-    """Image metrics from the scores; a map of one pixel stands for each that is not looked at."""
-    accumulator = Accumulator(details=False)
-    for name in sorted({case["class_name"] for case in plan.kept}):
-        mine = [case for case in plan.kept if case["class_name"] == name]
-        blank = np.zeros((len(mine), 1, 1), np.float32)
-        _update(accumulator, name, mine, blank, blank.astype(np.uint16), [False] * len(mine))
-    return accumulator.compute(seed=record.config.seed, held_out=_held_out(run))
-
-
-def _update(
-    accumulator: Accumulator, name: str, cases: list[Case], maps_BHW: npt.NDArray[np.float32],
-    regions_BHW: npt.NDArray[np.uint16], known_B: list[bool],
-) -> None:  # fmt: skip
-    accumulator.update(
-        class_name=name,
-        maps_BHW=maps_BHW,
-        regions_BHW=regions_BHW,
-        scores_B=[case["score"] for case in cases],
-        labels_B=[case["label"] for case in cases],
-        has_mask_B=known_B,
-        anomaly_types_B=[case["anomaly_type"] for case in cases],
-        specimens_B=[case.get("specimen") for case in cases],
-        keys_B=[case["key"] for case in cases],
-    )
-
-
-def _held_out(run: RunDirectory) -> dict[str, list[float]]:
-    """Scores of held-out normal images by class, as the run's curves keep them."""
-    found: dict[str, list[float]] = {}
-    for row in run.read_table(RunDirectory.CURVES).to_pylist():
-        if row["curve"] == "heldout_scores":
-            found.setdefault(row["class_name"], []).append(row["x"])
-    return found
-
-
-def _rows(evaluation: Evaluation, plan: _Plan, images_alone: bool) -> list[MetricRow]:
+def _rows(evaluation: Evaluation, plan: Plan, images_alone: bool) -> list[MetricRow]:
     """Exact rows; the mean says which classes have no case left."""
     gone = sorted(set(plan.classes) - {case["class_name"] for case in plan.kept})
     remark = f"without {', '.join(gone)}, of which no case is left" if gone else ""
@@ -286,7 +152,7 @@ def _of_images(metric: str) -> bool:
 # -- what is kept -----------------------------------------------------------------------------
 
 
-def _file(workspace: Workspace, run: RunDirectory, plan: _Plan) -> Path:
+def _file(workspace: Workspace, run: RunDirectory, plan: Plan) -> Path:
     at = (run.path / RunDirectory.CASES).stat()
     what = [FORMAT, at.st_mtime_ns, at.st_size, sorted(plan.labels), sorted(plan.masks)]
     digest = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
@@ -305,7 +171,7 @@ def _keep(file: Path, result: Reevaluation) -> None:
         ) from error
 
 
-def _read(file: Path, plan: _Plan) -> Reevaluation | None:
+def _read(file: Path, plan: Plan) -> Reevaluation | None:
     import pyarrow.parquet as pq
 
     try:

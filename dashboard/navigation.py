@@ -153,14 +153,17 @@ def safely(function: Callable[P, None]) -> Callable[P, None]:
             log.warning("%s: %s", function.__qualname__, error)
             _tell(str(error), "")
         except Exception:
-            reference = uuid4().hex[:8]
-            log.exception("%s failed, reference %s", function.__qualname__, reference)
-            _tell(
-                "Something went wrong on this page; the log has the details.",
-                f"Look for {reference} in {log_file()}.",
-            )
+            where = logged(function.__qualname__)
+            _tell("Something went wrong on this page; the log has the details.", where)
 
     return run
+
+
+def logged(what: str) -> str:
+    """Log the exception being handled with its traceback; says where to find it."""
+    reference = uuid4().hex[:8]
+    log.exception("%s failed, reference %s", what, reference)
+    return f"Look for {reference} in {log_file()}."
 
 
 def _tell(what: str, todo: str) -> None:

@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from core import reevaluation
 from core.engine.external import evaluate
 from core.engine.external_request import Request
-from core.errors import UsageError
+from core.errors import Cancelled, UsageError
 from core.metrics.base import METRICS, NINE
 from core.reevaluation import held, reevaluate
 from core.runs import RunDirectory
@@ -144,7 +144,7 @@ def test_the_result_is_kept_and_named_by_what_was_left_out(
     keys = [case["key"] for case in cases(run)]
     assert held(place, run, {keys[3]}, ()) is None
     made = reevaluate(place, run, {keys[3], "of another run"})
-    monkeypatch.setattr(reevaluation, "_truth", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(reevaluation, "truth_of", lambda *_: pytest.fail("measured again"))
     again = held(place, run, {keys[3]}, ())
     assert again is not None and again.table.equals(made.table)
     assert reevaluate(place, run, {keys[3]}).table.equals(made.table)
@@ -152,6 +152,69 @@ def test_the_result_is_kept_and_named_by_what_was_left_out(
     file = reevaluation._file(place, run, reevaluation._plan(run, {keys[3]}, ()))
     file.write_bytes(b"half")
     assert held(place, run, {keys[3]}, ()) is None, "a damaged file is not read"
+
+
+def fresh(place: Workspace, run: RunDirectory, tmp_path: Path) -> tuple[Workspace, RunDirectory]:
+    """The run in a workspace where nothing was prepared or kept."""
+    there = Workspace(tmp_path / "fresh")
+    shutil.copytree(run.path, there.runs / run.run_id)
+    return there, RunDirectory(there.runs / run.run_id)
+
+
+def files(place: Workspace) -> list[str]:
+    """All files but those of the runs."""
+    return sorted(
+        str(path.relative_to(place.root))
+        for path in place.root.rglob("*")
+        if path.is_file() and place.runs not in path.parents
+    )
+
+
+def test_it_can_be_cancelled_at_every_word_and_leaves_nothing_half_done(
+    place: Workspace, run: RunDirectory, tmp_path: Path
+) -> None:
+    left_out = {cases(run)[2]["key"]}
+    there, copy = fresh(place, run, tmp_path)
+    said: list[tuple[float, str]] = []
+    expected = reevaluate(there, copy, left_out, report=lambda *word: said.append(word))
+    whole = files(there)
+    shares = [share for share, _ in said]
+    assert shares == sorted(shares) and shares[0] == 0.0 and shares[-1] == 1.0
+    assert {"images decoded", "maps measured"} <= {" ".join(w.split()[-2:]) for _, w in said}
+    heard: list[str] = []
+    for last in range(1, 100):
+        shutil.rmtree(there.root / "cache" / "reevaluated")
+        (there.root / "cache" / "reevaluated").mkdir()
+        heard.clear()
+
+        def report(share: float, words: str, last: int = last) -> None:
+            heard.append(words)
+            if len(heard) == last:
+                raise Cancelled("This was cancelled.")
+
+        with pytest.raises(Cancelled):
+            reevaluate(there, copy, left_out, report=report)
+        if heard[-1] == "done":  # the result is kept by then
+            break
+        assert held(there, copy, left_out, ()) is None, heard
+        assert set(files(there)) < set(whole), "no file aside"
+    assert last > 8
+    assert reevaluate(there, copy, left_out).table.equals(expected.table)
+    assert files(there) == whole
+
+
+def test_cancelled_while_images_are_prepared_is_no_missing_mask(
+    place: Workspace, run: RunDirectory, tmp_path: Path
+) -> None:
+    there, copy = fresh(place, run, tmp_path)
+
+    def report(share: float, words: str) -> None:
+        if "decoded" in words:
+            raise Cancelled("This was cancelled.")
+
+    with pytest.raises(Cancelled):
+        reevaluate(there, copy, report=report)
+    assert reevaluate(there, copy).reason == "", "what was prepared by then serves"
 
 
 def test_a_class_without_a_case_left_is_named(place: Workspace, run: RunDirectory) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from core.types import Sample
 
 Report = Callable[[float, str], None]
 _CHUNK = 64
+_OFTEN = 0.5
+"""Seconds after which large images are reported before their chunk is done."""
 
 
 @dataclass(slots=True)
@@ -127,14 +130,17 @@ class Filler:
 
         def work_off(what: str, work: Callable[[Sample], None], jobs: Sequence[Sample]) -> None:
             nonlocal done
+            due = time.monotonic() + _OFTEN
             for start in range(0, len(jobs), _CHUNK):
                 chunk = jobs[start : start + _CHUNK]
-                for _ in executor.map(work, chunk):
+                for number, _ in enumerate(executor.map(work, chunk), start=1):
                     done += 1
-                self._writer.publish_sometimes()
-                if report is not None:
-                    part = f"{start + len(chunk)} of {len(jobs)} {what} decoded"
-                    report(min(1.0, done / max(total, 1)), part)
+                    if number == len(chunk):
+                        self._writer.publish_sometimes()
+                    if report is not None and (number == len(chunk) or time.monotonic() > due):
+                        part = f"{start + number} of {len(jobs)} {what} decoded"
+                        report(min(1.0, done / max(total, 1)), part)
+                        due = time.monotonic() + _OFTEN
 
         try:
             work_off("images", self._image, images)

@@ -31,6 +31,7 @@ from core.metrics.results import Grade, MetricRow, Value
 from core.metrics.stats import Kind
 from core.metrics.streamed import Streamed
 from core.metrics.summary import with_parts
+from core.metrics.threads import Told
 from core.types import MEAN
 
 __all__ = ["Accumulator", "Curve", "Evaluation", "Grade", "MetricRow", "Value"]
@@ -172,24 +173,21 @@ class Accumulator:
 
     # -- the second pass: objects need a threshold, which only the first pass tells ------------
 
-    def thresholds(self) -> dict[str, float]:
-        """The map value of best pixel F1 of each class that has one (oracle)."""
-        groups = [self._group(name) for name in self.classes]
-        self._pooled = {group.name: group.population for group in groups}
-        return {
-            group.name: group.evidence.threshold
-            for group in groups
-            if not np.isnan(group.evidence.threshold)
-        }
+    def thresholds(self, told: Told = lambda share: None) -> dict[str, float]:
+        """The map value of best pixel F1 of each class that has one (oracle); `told` hears the
+        share of classes done and may end it by raising."""
+        found = {}
+        for number, name in enumerate(self.classes, start=1):
+            group = self._group(name)
+            self._pooled[name] = group.population
+            found[name] = group.evidence.threshold
+            told(number / len(self._images))
+        return {name: value for name, value in found.items() if not np.isnan(value)}
 
     def update_objects(
-        self,
-        class_name: str,
-        threshold: float,
-        maps_BHW: Any,
-        regions_BHW: Any,
+        self, class_name: str, threshold: float, maps_BHW: Any, regions_BHW: Any,
         keys_B: Sequence[str],
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Second look at images already added: the objects at or above a threshold.
 
         Args:
@@ -287,6 +285,7 @@ class Accumulator:
         held_out: Mapping[str, npt.ArrayLike] | None = None,
         interval: Kind = "percentile",
         by_type: bool = True,
+        told: Told = lambda share: None,
     ) -> Evaluation:
         """Metrics, their 95 % intervals and curves, per class and type, and their mean.
 
@@ -297,6 +296,7 @@ class Accumulator:
                 the threshold they vouch for; classes not named get no such row.
             interval: "percentile", or "bca" (corrected for bias and skew, several times slower).
             by_type: also every anomaly type by itself.
+            told: hears the share done, in this thread, twice a second; may end it by raising.
 
         Raises:
             RunError: there is no image.
@@ -314,6 +314,7 @@ class Accumulator:
                 alone[group.name] = present[0]
                 continue
             for kind in present:
+                told(0.0)
                 if kind:  # "" stands for all of the class
                     kinds.append(self._group(group.name, kind, None, clean))
-        return evaluate(groups, kinds, alone, self.grade, intervals, seed, interval)
+        return evaluate(groups, kinds, alone, self.grade, intervals, seed, interval, told)

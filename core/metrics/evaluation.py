@@ -15,7 +15,7 @@ from core.metrics.conventions import ADER, ESTIMATED, EXACT, Convention, ader_va
 from core.metrics.curves import Curve
 from core.metrics.group import Group
 from core.metrics.results import Grade, MetricRow
-from core.metrics.threads import in_threads
+from core.metrics.threads import Told, in_threads
 from core.types import MEAN
 
 
@@ -85,12 +85,14 @@ def evaluate(
     resamples: int,
     seed: int,
     kind: stats.Kind,
+    told: Told | None = None,
 ) -> Evaluation:
     """Metrics with intervals, and curves, of every class, type, and of the mean over classes.
 
     `alone` names the one anomaly type of a class that has no other: its rows are the class's.
+    `told` hears the share of groups done, in this thread, and may end it by raising.
     """
-    in_threads(lambda group: group.compute(resamples, seed, kind), [*classes, *kinds])
+    in_threads(lambda group: group.compute(resamples, seed, kind), [*classes, *kinds], told)
     rows = [row for group in classes for row in group.rows(grade, resamples)]
     shown = {row.metric for row in rows}  # others are not part of this evaluation
     averaged = [m for m in ordered() if m.level != "threshold" and m.id in shown]

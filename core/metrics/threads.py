@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from functools import cache
 from typing import TypeVar
 
 PREFIX = "flawscope-metrics"
 BLOCK = 2**20
 """Elements a thread handles at once: its buffers stay in the cache."""
+OFTEN = 0.5
+"""Seconds after which a caller hears again how far its items are."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Told = Callable[[float], None]
 
 
 def threads() -> int:
@@ -29,17 +32,45 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads(), thread_name_prefix=PREFIX)
 
 
-def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+def in_threads(
+    work: Callable[[Item], Result], items: Iterable[Item], told: Told | None = None
+) -> list[Result]:
     """`work` of every item, in order, in as many threads as there are cores.
 
     Called from one of these threads it works there, one item after the other: a pool whose
     threads wait for its own queue would never end.
+
+    Args:
+        told: called in this thread with the share that is done, about twice a second. What it
+            raises ends the call: items not begun are dropped, those at work end by themselves.
     """
     listed = list(items)
     inside = threading.current_thread().name.startswith(PREFIX)
     if len(listed) < 2 or threads() < 2 or inside:
-        return [work(item) for item in listed]
-    return list(_pool().map(work, listed))
+        results = []
+        for item in listed:
+            results.append(work(item))
+            if told is not None:
+                told(len(results) / len(listed))
+        return results
+    if told is None:
+        return list(_pool().map(work, listed))
+    return _telling([_pool().submit(work, item) for item in listed], told)
+
+
+def _telling(futures: list[Future[Result]], told: Told) -> list[Result]:
+    """The results of all, or the first error; `told` is called while they are waited for."""
+    try:
+        rest = set(futures)
+        while rest:
+            done, rest = wait(rest, OFTEN, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+            told(1 - len(rest) / len(futures))
+        return [future.result() for future in futures]
+    finally:
+        for future in futures:
+            future.cancel()
 
 
 def blocks(length: int) -> list[slice]:

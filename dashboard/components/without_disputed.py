@@ -9,65 +9,139 @@ maps are rounded to 16 bits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from html import escape
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import streamlit as st
 
-from core import reevaluation
 from core.errors import FlawscopeError
 from core.marks import Disputes
 from core.metrics.base import METRICS, NINE, ordered
+from core.reevaluation import Reevaluation, held, reevaluate
 from core.runs import RunDirectory
 from core.types import MEAN
-from dashboard import marks
+from core.workspace import Workspace
+from dashboard import later, marks, navigation
 from dashboard.boards import Cell
 from dashboard.components import cards, grids
 from dashboard.ranking import number
 from dashboard.results import Source
 
-KEPT = "without-disputed"
-"""Session key of {what was measured: result} for results that are not kept on disk."""
 HELP = (
     "Nothing is trained or predicted again: scores and maps are those the run stored. A case with "
     "a disputed label is left out altogether, one with a disputed mask of pixel and region metrics "
     "alone. The interval is over test images, 95 %."
+)
+TAKES = (
+    "Seconds for some hundred images, a minute or two for some thousand. The page stays usable "
+    "meanwhile, and you may leave it."
 )
 
 
 class Pair(NamedTuple):
     """All labels, and without the disputed ones."""
 
-    whole: reevaluation.Reevaluation
-    without: reevaluation.Reevaluation
+    whole: Reevaluation
+    without: Reevaluation
+
+    @property
+    def reason(self) -> str:
+        """Why there are image metrics only; "" when there are all."""
+        return self.without.reason or self.whole.reason
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be measured: a run, and the keys of its cases that are left out."""
+
+    workspace: Workspace
+    run: RunDirectory
+    labels: frozenset[str]
+    masks: frozenset[str]
+
+    @property
+    def key(self) -> Hashable:
+        """Names the work: the run as it is now, and what is left out."""
+        stamp = (self.run.path / RunDirectory.CASES).stat().st_mtime_ns
+        return "without disputed", self.run.path, stamp, self.labels, self.masks
+
+    def known(self) -> Pair | None:
+        """What was measured before: on disk, or, where it is partial, since the server started."""
+        whole, without = self._on_disk()
+        if whole is not None and without is not None:
+            return Pair(whole, without)
+        with suppress(FlawscopeError):
+            pair: Pair | None = later.found(self.key)
+            return pair
+        return None
+
+    def _on_disk(self) -> tuple[Reevaluation | None, Reevaluation | None]:
+        parts = (((), ()), (self.labels, self.masks))
+        one, two = (held(self.workspace, self.run, *part) for part in parts)
+        return one, two
+
+    def measure(self, tell: later.Tell) -> Pair:
+        """Measure both; what is on disk already is not measured again.
+
+        Raises:
+            FlawscopeError: it cannot be measured, or was cancelled.
+        """
+        middle = 0.5 if self._on_disk()[0] is None else 0.0
+
+        def first(share: float, words: str) -> None:
+            tell(middle * share, f"all labels: {words}")
+
+        def second(share: float, words: str) -> None:
+            tell(middle + (1 - middle) * share, f"without disputed: {words}")
+
+        whole = reevaluate(self.workspace, self.run, report=first)
+        return Pair(
+            whole, reevaluate(self.workspace, self.run, self.labels, self.masks, report=second)
+        )
+
+
+@st.fragment
+@navigation.safely
 def with_and_without(source: Source, run_id: str) -> None:
-    """The table, or the button that has it made."""
+    """The table, or the button that has it made, or how far that is."""
     found = marks.disputes(source, marks.fingerprint_of(source, run_id))
     run = RunDirectory(source.workspace.runs / run_id)
     keys = set(run.read_table(RunDirectory.CASES)["key"].to_pylist())
-    labels, masks = found.labels & keys, found.masks & keys
-    if not labels | masks:
+    asked = Asked(source.workspace, run, found.labels & keys, found.masks & keys)
+    if not asked.labels | asked.masks:
         st.caption(
             "No label or mask of this run's cases is disputed, so there is nothing to leave out. "
             "Mark a case “wrong label” or “wrong mask” on Inspect, and its metrics can be shown "
             "here without it."
         )
         return
-    st.caption(f"{counted(labels, masks)}. {HELP}")
-    pair = _held(source, run, labels, masks)
-    place = st.empty()
-    if pair is None and place.button(
-        "Measure again without them", key="measure-without",
-        help="Seconds for some hundred images, a minute or two for some thousand.",
-    ):  # fmt: skip
-        place.empty()
-        pair = _made(source, run, labels, masks)
-    if pair is not None:
+    st.caption(f"{counted(asked.labels, asked.masks)}. {HELP}")
+    if later.progress(asked.key) is not None:
+        later.watch(asked.key, "measure-without")
+        return
+    pair = asked.known()
+    if pair is None:
+        _begin(asked, "Measure again without them")
+    else:
         _table(source, run_id, pair, found)
+        if pair.reason:
+            _begin(asked, "Measure again")
+
+
+def _begin(asked: Asked, label: str) -> None:
+    """The button that has both columns measured, and why that failed the last time."""
+    try:
+        later.found(asked.key)
+    except FlawscopeError as error:
+        cards.failure(str(error), "Nothing was changed.")
+    st.button(
+        label, key="measure-without", help=TAKES, on_click=later.begin,
+        args=(asked.key, asked.measure),
+    )  # fmt: skip
 
 
 def counted(labels: Sequence[str] | frozenset[str], masks: Sequence[str] | frozenset[str]) -> str:
@@ -83,57 +157,12 @@ def counted(labels: Sequence[str] | frozenset[str], masks: Sequence[str] | froze
     return " and ".join(parts)
 
 
-def _held(
-    source: Source, run: RunDirectory, labels: frozenset[str], masks: frozenset[str]
-) -> Pair | None:
-    """What was measured before: on disk, or, where it is partial, in this session."""
-    mine: Pair | None = st.session_state.get(KEPT, {}).get(_name(run, labels, masks))
-    if mine is not None:
-        return mine
-    workspace = source.workspace
-    whole = reevaluation.held(workspace, run, (), ())
-    without = reevaluation.held(workspace, run, labels, masks)
-    return None if whole is None or without is None else Pair(whole, without)
-
-
-def _made(
-    source: Source, run: RunDirectory, labels: frozenset[str], masks: frozenset[str]
-) -> Pair | None:
-    """Measure both; a sentence where that cannot be."""
-    bar = st.progress(0.0, "Reading maps and masks …")
-
-    def report(start: float) -> reevaluation.Report:
-        def tell(done: float, said: str) -> None:
-            bar.progress(min(1.0, start + done / 2), f"{said.capitalize()} …")
-
-        return tell
-
-    try:
-        with st.spinner("Measuring with and without the disputed cases …"):
-            whole = reevaluation.reevaluate(source.workspace, run, report=report(0.0))
-            without = reevaluation.reevaluate(
-                source.workspace, run, labels, masks, report=report(0.5)
-            )
-    except FlawscopeError as error:
-        cards.failure(str(error), "Nothing was changed.")
-        return None
-    finally:
-        bar.empty()
-    pair = Pair(whole, without)
-    if whole.reason or without.reason:
-        st.session_state.setdefault(KEPT, {})[_name(run, labels, masks)] = pair
-    return pair
-
-
-def _name(run: RunDirectory, labels: frozenset[str], masks: frozenset[str]) -> tuple[Any, ...]:
-    return run.path, labels, masks
-
-
 def _table(source: Source, run_id: str, pair: Pair, found: Disputes) -> None:
     """Class by class on request; the nine metrics first, all others on request."""
-    if pair.without.reason or pair.whole.reason:
-        reason = pair.without.reason or pair.whole.reason
-        cards.note("Image metrics only", f"{reason} Pixel and region metrics stay as they are.")
+    if pair.reason:
+        cards.note(
+            "Image metrics only", f"{pair.reason} Pixel and region metrics stay as they are."
+        )
     names = sorted(set(pair.whole.table["class_name"].to_pylist()) - {MEAN})
     with st.container(horizontal=True, vertical_alignment="center", key="without-pickers"):
         name = grids.pick_class([MEAN, *names] if len(names) > 1 else names, key="without-class")

@@ -22,9 +22,8 @@ from core.runs import RunDirectory
 from core.workspace import ENVIRONMENT_VARIABLE, Workspace
 from dashboard import casework, failure_findings, failure_words, failures, overlays, words
 from dashboard.casework import ALL, Threshold
-from dashboard.components import case_gallery, without_disputed
+from dashboard.components import case_gallery
 from dashboard.failures import Choice, Extra
-from dashboard.ranking import number
 from dashboard.results import source as present
 
 FINGERPRINT = "f1f2f3f4"
@@ -373,41 +372,6 @@ class TestPanel:
         test = self.open(store, "tile/test/good/001.png")
         assert test.button(key="review-wrong_mask").disabled
         assert "good" not in test.selectbox[0].options
-
-
-def compared(run: str) -> None:
-    from dashboard import results
-    from dashboard.components.without_disputed import with_and_without
-
-    with_and_without(results.source(), run)
-
-
-def test_metrics_with_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspace, data = Workspace(tmp_path / "w"), make_data(tmp_path)
-    run = add_run(workspace, data, "rd")
-    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(workspace.root))
-    test = AppTest.from_function(compared, kwargs={"run": run.run_id}, default_timeout=60).run()
-    assert "there is nothing to leave out" in text(test)
-    key = "tile/test/stain/005.png"
-    marks.add(
-        workspace, "Ann", fingerprint=FINGERPRINT, key=key, class_name="tile", verdict="wrong_label"
-    )
-    test.run()
-    test.button(key="measure-without").click().run()
-    assert not test.exception
-    said = text(test)
-    assert "Image metrics only" in said and "have changed since the run" in said
-    assert "Without 1 disputed" in said and "1 case with a disputed label" in said
-    cases = run.read_table(RunDirectory.CASES).to_pandas()
-    values = []
-    for rows in (cases, cases[cases["key"] != key]):
-        tile = rows[rows["class_name"] == "tile"]
-        bad, good = tile[tile["label"] == 1]["score"], tile[tile["label"] == 0]["score"]
-        values.append(float((bad.to_numpy()[:, None] > good.to_numpy()[None, :]).mean()))
-    pair = next(iter(test.session_state[without_disputed.KEPT].values()))
-    (row,) = without_disputed.rows(pair, "tile", ["image_auroc"])
-    assert [row[1].text, row[2].text] == [f"{value:.3f}" for value in values]  # type: ignore[union-attr]
-    assert number(row[3].text) == pytest.approx(values[1] - values[0], abs=0.0006)  # type: ignore[union-attr]
 
 
 def test_fifty_thousand_cases_are_filtered_and_sorted_in_half_a_second() -> None:

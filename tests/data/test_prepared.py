@@ -334,6 +334,18 @@ def test_a_writer_killed_within_a_row_leaves_only_whole_rows(
     assert np.array_equal(ready.regions(ready.rows()), fresh.regions(fresh.rows()))
 
 
+def test_large_images_are_told_one_by_one(
+    root: Path, place: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when each takes longer than a caller wants to wait for a word."""
+    monkeypatch.setattr("core.data.prepare_fill._OFTEN", -1.0)
+    said: list[str] = []
+    ready = prepare(read(root), SIZE, place, report=lambda share, words: said.append(words))
+    images = [words for words in said if words.endswith("images decoded")]
+    assert images[0].startswith("1 of ") and len(images) >= len(ready.samples)
+    assert len(set(images)) == len(images), "none is told twice"
+
+
 RIVAL = """
 import sys, hashlib
 from pathlib import Path
