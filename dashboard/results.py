@@ -48,11 +48,15 @@ class Source(NamedTuple):
 def source() -> Source:
     """The present workspace, its store brought up to date."""
     workspace = Workspace.locate()
-    return Source(str(workspace.root), _version(str(workspace.root)))
+    return Source(str(workspace.root), _version(str(workspace.root), _noticed[0]))
 
 
-@st.cache_data(ttl=0.5, show_spinner=False)
-def _version(root: str) -> int:
+_noticed = [0]
+"""How often something was written here: a look begun before that does not count afterwards."""
+
+
+@st.cache_data(ttl=0.5, show_spinner=False, max_entries=16)
+def _version(root: str, noticed: int) -> int:
     return edition(Workspace(Path(root)))
 
 
@@ -122,7 +126,7 @@ def entry_lines(source: Source) -> list[dict[str, Any]]:
 
 def noticed() -> None:
     """Look at the workspace anew at the next question, because something was just written."""
-    _version.clear()
+    _noticed[0] += 1
 
 
 @st.cache_data(show_spinner=False, max_entries=16)

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import os
 import statistics
-import sys
 from dataclasses import asdict
-from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "dashboard"))
-
 from stores import Store, add_run, filled
 
 from core import comparison

@@ -64,9 +64,11 @@ def edition(workspace: Workspace) -> int:
 
     What else people add (marks, saved comparisons) changes no result, so it does not count.
     """
+    # The stamp comes first: what is written meanwhile may be in the store already, but an edition
+    # never promises what the store does not hold yet, which caches would keep.
+    counting = [mark for mark in people.stamp(workspace) if mark[0] == "thresholds"]
     refresh_people(workspace)
     _, stamps = _refresh_runs(workspace)
-    counting = [mark for mark in people.stamp(workspace) if mark[0] == "thresholds"]
     digest = hashlib.sha256(repr((sorted(stamps.items()), counting)).encode()).digest()
     return int.from_bytes(digest[:7], "big")
 
@@ -110,9 +112,9 @@ def refresh_people(workspace: Workspace) -> bool:
     held = fetch(workspace, "SELECT value FROM store WHERE key = 'people'")["value"].tolist()
     if held == [mark] or (not held and not people.stamp(workspace)):
         return False
-    rows = people_rows(workspace)
 
     def change(connection: duckdb.DuckDBPyConnection) -> None:
+        mark, rows = people_mark(workspace), people_rows(workspace)  # in turn: never older ones
         connection.execute("DELETE FROM people")
         _append(connection, "people", rows)
         connection.execute("INSERT OR REPLACE INTO store VALUES ('people', ?)", [mark])

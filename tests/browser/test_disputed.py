@@ -3,15 +3,12 @@ again, found again after a reload, and the table by itself."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "dashboard"))
 from stores import make_data
 
 from core import marks

@@ -3,14 +3,11 @@ mark of its own; typed text is never lost."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "dashboard"))
 from stores import add_run, make_data
 
 from core import marks

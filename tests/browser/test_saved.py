@@ -3,16 +3,11 @@ and the scatter plot, whose marks lead to the case."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "dashboard"))
-
 from stores import Store, filled
 
 from core import saved

@@ -274,8 +274,8 @@ later.begin("key", works)
 threading.Thread(target=later.outcome, args=("asked", lambda: time.sleep(60)), daemon=True).start()
 while not later.progress("key").words:
     time.sleep(0.01)
-print("at work", flush=True)
 try:
+    print("at work", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     print("stopping", flush=True)

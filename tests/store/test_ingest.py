@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from core import thresholds
 from core.errors import RunError
 from core.runs import GONE, RunDirectory, all_runs
 from core.store import ingest
@@ -230,3 +231,23 @@ def test_every_column_of_the_tables_is_filled(workspace: Workspace, make_run) ->
     }
     assert {n for n in missing if n not in {"epochs", "error"}} == set()
     assert len(all_runs(workspace)) == 1
+
+
+def test_an_edition_never_promises_what_the_store_does_not_hold(
+    workspace: Workspace, make_run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written between two steps of a look: the look may know it, its number may not."""
+    run = make_run()
+    ingest.edition(workspace)
+    plain = ingest._refresh_runs
+
+    def meanwhile(place: Workspace) -> Any:
+        thresholds.choose(place, "Ann", run.run_id, "a", 3.0, name="day shift")
+        return plain(place)
+
+    monkeypatch.setattr(ingest, "_refresh_runs", meanwhile)
+    during = ingest.edition(workspace)
+    monkeypatch.setattr(ingest, "_refresh_runs", plain)
+    held = count(workspace, "people")
+    assert (held, ingest.edition(workspace) == during) == (0, False)
+    assert count(workspace, "people") == 1
