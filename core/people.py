@@ -5,7 +5,8 @@ an id again makes a new version and keeps the old ones; taking an entry back is 
 "removed": true. Nothing is ever rewritten, so two people may write at once.
 
 Kinds in use: "marks" (a reviewer's word on a case), "thresholds" (operating points people chose),
-"comparisons" (saved comparisons with a name).
+"comparisons" (saved comparisons with a name), "edits" (images excluded from or moved within a data
+set).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from uuid import uuid4
 from core.errors import UsageError
 from core.workspace import Workspace, append_jsonl, now, read_jsonl
 
-Kind = Literal["marks", "thresholds", "comparisons"]
-KINDS: tuple[Kind, ...] = ("marks", "thresholds", "comparisons")
+Kind = Literal["marks", "thresholds", "comparisons", "edits"]
+KINDS: tuple[Kind, ...] = ("marks", "thresholds", "comparisons", "edits")
 OWN = ("id", "at", "author", "removed")
 """Fields this module writes; an entry's own fields have other names."""
 LONGEST = 20_000

@@ -33,11 +33,13 @@ class Sample:
     Attributes:
         key: path relative to the data set's root, "/" between parts; stable and unique.
         class_name: object or organ category.
-        split: "train" or "test" ("calibration" is made from train by `data.splits`).
+        split: "train" or "test"; "calibration" holds normals for thresholds, made from train by
+            `data.splits` unless the data set's own manifest says which.
         label: 0 normal, 1 anomalous.
         anomaly_type: kind of defect or lesion; `GOOD` for normal samples.
         masks: mask files relative to the root, joined by "or"; empty when there is none.
         specimen: part or patient that several images belong to, if known.
+        view: what tells images of one specimen apart (camera, lighting, slice), if known.
     """
 
     key: str
@@ -47,6 +49,7 @@ class Sample:
     anomaly_type: str = GOOD
     masks: tuple[str, ...] = ()
     specimen: str | None = None
+    view: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

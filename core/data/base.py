@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 from core.errors import UsageError
 from core.registry import Registry
 from core.types import Problem, Sample
+
+Domain: TypeAlias = Literal["industrial", "medical", "natural", "own"]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Published numbers of images of a class or a whole set; None where none is known.
+
+    Attributes:
+        train: normal training images, validation included where the reader adds it to them.
+        good, anomalous: test images.
+        verified: False when the number was seen in no source of the set itself.
+    """
+
+    train: int | None = None
+    good: int | None = None
+    anomalous: int | None = None
+    verified: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +42,11 @@ class DatasetCard:
         licence_note: what the licence forbids or asks, one sentence.
         year, citation, home: where it comes from; empty when it is the user's own.
         layout: the folder layout, one sentence.
+        domain: what the images show; "own" for layouts that may hold anything.
+        download: size of the download or archive, as people say it ("5.3 GB"); empty: not known.
+        image_size: width and height in pixels, as people say it; empty: not known.
+        counts: published counts by class; `total` those of the whole set.
+        commercial: whether commercial use is allowed; None: nothing is stated.
     """
 
     title: str
@@ -34,6 +57,12 @@ class DatasetCard:
     citation: str = ""
     home: str = ""
     layout: str = ""
+    domain: Domain = "own"
+    download: str = ""
+    image_size: str = ""
+    counts: Mapping[str, Count] = field(default_factory=dict)
+    total: Count | None = None
+    commercial: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +77,10 @@ class Dataset:
         card: what is known of it.
         samples: in a stable order (class, split, key).
         problems: what was found wrong; such samples are left out when they cannot be used.
+        variant: which of the layout's variants (official splits, lists of samples) was read; ""
+            when it has one only.
+        contaminated: one sentence when anomalies among the training images are meant to be there;
+            empty: they are a fault.
     """
 
     name: str
@@ -57,6 +90,8 @@ class Dataset:
     card: DatasetCard
     samples: tuple[Sample, ...]
     problems: tuple[Problem, ...] = field(default=())
+    variant: str = ""
+    contaminated: str = ""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -75,7 +110,8 @@ class Dataset:
 class Reader(ABC):
     """Reads one layout. Subclass, set `card`, decorate with `@reader("id")`; one file each.
 
-    When several readers recognise a folder, the one of highest `specificity` reads it.
+    When several readers recognise a folder, the one of highest `specificity` reads it: 0 generic
+    layouts, 10 lists of samples, 20 a published data set known by its names, 100 a manifest.
     """
 
     id: ClassVar[str]
@@ -86,16 +122,24 @@ class Reader(ABC):
     def recognise(self, root: Path) -> str | None:
         """One sentence that says by what sign `root` has this layout, or None. Cheap."""
 
+    def variants(self, root: Path) -> Mapping[str, str]:
+        """What `read` can be asked for below `root`: id -> what it is, in a sentence; the first is
+        read when nothing is asked for. Empty: there is one way to read it. Cheap."""
+        return {}
+
     @abstractmethod
-    def read(self, root: Path, name: str) -> Dataset:
+    def read(self, root: Path, name: str, variant: str = "") -> Dataset:
         """All samples below `root`.
+
+        Args:
+            variant: a key of `variants`; "" means its first.
 
         Raises:
             DataError: nothing usable is there; names the folder and the remedy.
         """
 
 
-READERS: Registry[type[Reader]] = Registry("data set reader", "core.data")
+READERS: Registry[type[Reader]] = Registry("data set reader", "core.data.readers")
 
 
 def reader(id: str):  # type: ignore[no-untyped-def]

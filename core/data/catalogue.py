@@ -1,7 +1,8 @@
 """Data sets by name or folder: the generated demo, those people registered, any path.
 
 Registrations are append-only lines of <workspace>/people/datasets.jsonl:
-{name, path, reader, at, by}, or {name, removed: true, at, by}.
+{name, path, reader, variant, at, by}, or {name, removed: true, at, by}. What people excluded or
+moved (`core.data.edits`) is applied to whatever is opened by its name.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from core.data import edits
 from core.data.base import READERS, Dataset, Reader
 from core.data.images import fsname
 from core.data.layout import Findings, Tree
@@ -34,12 +36,14 @@ class Registered:
         name: what people call it.
         path: its folder; need not exist any more (for the demo: not yet).
         reader: id of the reader that reads it.
+        variant: which of the reader's variants; "" its first.
         at, by: when and by whom it was registered; empty for the demo.
     """
 
     name: str
     path: Path
     reader: str
+    variant: str = ""
     at: str = ""
     by: str = ""
 
@@ -54,7 +58,7 @@ def registered(workspace: Workspace) -> list[Registered]:
         if line.get("removed"):
             entries.pop(name, None)
         elif isinstance(line.get("path"), str):
-            facts = [str(line.get(field, "")) for field in ("reader", "at", "by")]
+            facts = [str(line.get(field, "")) for field in ("reader", "variant", "at", "by")]
             entries[name] = Registered(name, Path(line["path"]), *facts)
     demo = Registered(DEMO, workspace.data / DEMO, "mvtec_folder")
     return [demo, *(entries[name] for name in sorted(entries))]
@@ -83,45 +87,72 @@ def open_dataset(name_or_path: str, workspace: Workspace, reader: str | None = N
                 f"Data set {text!r} was registered at {fsname(entry.path)}, which is not there; "
                 "put it back, or remove the registration and add the new folder."
             )
-        return _read(entry.path, text, reader or entry.reader or None)
+        found = _read(entry.path, text, reader or entry.reader or None, entry.variant)
+        return edits.apply(found, workspace)
     path = _folder(text, list(entries))
     known_as = next((e.name for e in entries.values() if e.path == path), None)
     if known_as == DEMO:
         return _open_demo(workspace)
-    return _read(path, known_as or path.name or "root", reader)
+    if known_as is not None:
+        return open_dataset(known_as, workspace, reader)
+    return _read(path, path.name or "root", reader)
 
 
-def add_dataset(
-    workspace: Workspace, path: str | Path, name: str | None = None, by: str | None = None
-) -> Dataset:
-    """Open a folder and register it under a name; doing it again changes nothing.
-
-    Args:
-        path: the folder.
-        name: default the folder's name.
-        by: who registers it; default the user's login name.
+def variants(path: str | Path) -> dict[str, str]:
+    """What a folder can be read as, id -> a sentence, where it is more than one thing.
 
     Raises:
         DataError: see `open_dataset`.
-        UsageError: the name is taken by another folder, or cannot be a name.
     """
     folder = _folder(str(path), [])
-    chosen = folder.name if name is None else name.strip()
+    fitting = _fitting(folder)
+    return dict(fitting[0][0].variants(folder)) if fitting else {}
+
+
+def check_name(name: str) -> str:
+    """A name as a data set can bear it.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    chosen = name.strip()
     if not chosen or not chosen.isprintable() or "/" in chosen or chosen.startswith("."):
         raise UsageError(
             f"A data set cannot be named {chosen!r}; use letters, digits, blanks, - and _."
         )
     if chosen == DEMO:
         raise UsageError(f"The name {DEMO!r} is the generated data set's; choose another one.")
+    return chosen
+
+
+def add_dataset(
+    workspace: Workspace, path: str | Path, name: str | None = None, by: str | None = None,
+    variant: str = "",
+) -> Dataset:  # fmt: skip
+    """Open a folder and register it under a name; doing it again changes nothing.
+
+    Args:
+        path: the folder.
+        name: default the folder's name, with the variant's where one is asked for.
+        by: who registers it; default the user's login name.
+        variant: one of `variants`; "" the first.
+
+    Raises:
+        DataError: see `open_dataset`.
+        UsageError: the name is taken by another folder, or cannot be a name; no such variant.
+    """
+    folder = _folder(str(path), [])
+    default = f"{folder.name} {variant}".strip()
+    chosen = check_name(default if name is None else name)
     held = next((entry for entry in registered(workspace) if entry.name == chosen), None)
-    if held is not None and held.path != folder:
+    if held is not None and (held.path, held.variant) != (folder, variant):
         raise UsageError(
             f"The name {chosen!r} is taken by {fsname(held.path)}; choose another name, or remove "
             "that registration first."
         )
-    dataset = _read(folder, chosen, None)
+    dataset = _read(folder, chosen, None, variant)
     if held is None or held.reader != dataset.reader:
-        line = {"name": chosen, "path": str(folder), "reader": dataset.reader}
+        line = {"name": chosen, "path": str(folder), "reader": dataset.reader, "variant": variant}
         append_jsonl(workspace.people / _FILE, line | {"at": now(), "by": by or _login()})
     return dataset
 
@@ -155,7 +186,7 @@ def _open_demo(workspace: Workspace) -> Dataset:
     from core.data import demo  # generates images; only when it is asked for
 
     dataset = _read(demo.ensure(workspace), DEMO, "mvtec_folder")
-    return replace(dataset, card=demo.CARD)
+    return edits.apply(replace(dataset, card=demo.CARD), workspace)
 
 
 def _login() -> str:
@@ -189,7 +220,7 @@ def _folder(text: str, names: list[str]) -> Path:
     raise DataError(known or f"There is no folder {shown}; check the path.")
 
 
-def _read(root: Path, name: str, reader: str | None) -> Dataset:
+def _read(root: Path, name: str, reader: str | None, variant: str = "") -> Dataset:
     if reader is not None:
         kind = READERS.get(reader)
         if kind().recognise(root) is None:
@@ -197,21 +228,31 @@ def _read(root: Path, name: str, reader: str | None) -> Dataset:
                 f"{fsname(root)} is no longer, or never was, what {reader} reads "
                 f"({kind.card.layout}); open it without naming a reader."
             )
-        return kind().read(root, name)
-    fitting: list[tuple[Reader, str]] = []
-    for _, kind in READERS.items():
-        sign = kind().recognise(root)
-        if sign is not None:
-            fitting.append((kind(), sign))
+        return _read_as(kind(), root, name, variant)
+    fitting = _fitting(root)
     if not fitting:
         raise DataError(_unknown_layout(root))
-    fitting.sort(key=lambda pair: (-pair[0].specificity, pair[0].id))
     (first, sign), *others = fitting
-    dataset = first.read(root, name)
+    dataset = _read_as(first, root, name, variant)
     if others:
         also = "; ".join(f"{other.id} ({said.rstrip('.')})" for other, said in others)
         sign = f"{sign} It was read as {first.id}, which says more than what also fits: {also}."
     return replace(dataset, recognised=sign)
+
+
+def _fitting(root: Path) -> list[tuple[Reader, str]]:
+    """Readers that recognise a folder and by what sign, the most specific first."""
+    signs = [(kind(), kind().recognise(root)) for _, kind in READERS.items()]
+    fitting = [(reader, sign) for reader, sign in signs if sign is not None]
+    return sorted(fitting, key=lambda pair: (-pair[0].specificity, pair[0].id))
+
+
+def _read_as(reader: Reader, root: Path, name: str, variant: str) -> Dataset:
+    if variant:
+        known = reader.variants(root)
+        if variant not in known:
+            raise UsageError(nearest(f"variant of {name}", variant, known))
+    return reader.read(root, name, variant)
 
 
 def _unknown_layout(root: Path) -> str:

@@ -6,6 +6,7 @@ names that are not UTF-8; what it leaves out becomes a problem.
 
 from __future__ import annotations
 
+import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable
@@ -26,6 +27,11 @@ NORMAL_NAMES = frozenset(("good", "ok"))
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 
+SOURCE = "source"
+"""Link in the folder of an imported data set to images that stay where they are."""
+SOURCE_FILE = "import.json"
+"""Beside it: what was imported and how; its "source" is where the link leads."""
+
 LISTED_ALIKE = 20
 """Problems of one kind that are listed singly; the rest are counted."""
 
@@ -33,17 +39,30 @@ LISTED_ALIKE = 20
 def inside(root: Path, key: str) -> Path:
     """The real path of a key, which must lie below the root, links followed.
 
+    The link by which a data set in the workspace reaches the folder it was made from (`SOURCE`)
+    counts as a part of the root; what it leads to may not be left either.
+
     Raises:
         DataError: it lies outside.
     """
     if "\0" not in key:
         real = (root / key).resolve()
-        if real.is_relative_to(root.resolve()):
+        base = root / SOURCE if key.startswith(f"{SOURCE}/") and _is_source(root) else root
+        if real.is_relative_to(base.resolve()):
             return real
     raise DataError(
         f"{fsname(key)!r} leads out of the data set's folder {fsname(root)}; copy what it points "
         "to into that folder."
     )
+
+
+def _is_source(root: Path) -> bool:
+    """Whether the root's link to its source is the one that was made on import."""
+    try:
+        told = json.loads((root / SOURCE_FILE).read_bytes())["source"]
+        return isinstance(told, str) and os.readlink(root / SOURCE) == told  # noqa: PTH115
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def is_image(name: str) -> bool:
@@ -192,6 +211,7 @@ def assemble(
     samples: list[Sample],
     findings: Findings,
     classes: Iterable[str] = (),
+    variant: str = "",
 ) -> Dataset:
     """The data set, less the classes no method could be trained on.
 
@@ -234,6 +254,7 @@ def assemble(
         card=reader.card,
         samples=tuple(kept),
         problems=problems,
+        variant=variant,
     )
 
 

@@ -15,6 +15,7 @@ def with_calibration(
 ) -> tuple[Sample, ...]:
     """Move a share of each class's training normals to the split "calibration".
 
+    A class that has such images by its data set's own manifest keeps them, and no more are moved.
     At least one image when a class has two or more, never all of them. Images of one specimen
     move together or stay together; where every specimen is larger than the share, the smallest
     moves, and a class of a single specimen keeps all its images in training. What moves depends
@@ -26,9 +27,10 @@ def with_calibration(
         share: part of the training normals to hold out, 0 to 1.
     """
     samples = tuple(samples)
+    settled = {sample.class_name for sample in samples if sample.split == "calibration"}
     classes: dict[str, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
     for sample in samples:
-        if sample.split == "train" and sample.label == 0:
+        if sample.split == "train" and sample.label == 0 and sample.class_name not in settled:
             # "\0" keeps a specimen's name apart from a key that reads the same
             group = f"\0{sample.specimen}" if sample.specimen is not None else sample.key
             classes[sample.class_name][group].append(sample)
@@ -40,6 +42,14 @@ def with_calibration(
     }
     return tuple(
         replace(sample, split="calibration") if sample.key in moved else sample
+        for sample in samples
+    )
+
+
+def without_calibration(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """Train on all training normals: those a manifest holds out for thresholds among them."""
+    return tuple(
+        replace(sample, split="train") if sample.split == "calibration" else sample
         for sample in samples
     )
 

@@ -15,7 +15,7 @@ from core.backbones.features import FeatureExtractor, build
 from core.config import Config, RunConfig, parse
 from core.data.base import Dataset
 from core.data.catalogue import open_dataset
-from core.data.splits import with_calibration
+from core.data.splits import with_calibration, without_calibration
 from core.engine import device as devices
 from core.engine.features import stored_dtype
 from core.errors import DataError
@@ -149,6 +149,8 @@ def _choose(dataset: Dataset, config: RunConfig) -> Dataset:
         raise DataError(f"{dataset.name} has no test images in the chosen classes.")
     if config.protocol == "deployment":
         chosen = with_calibration(chosen, config.seed)
+    else:
+        chosen = without_calibration(chosen)
     return replace(dataset, samples=chosen)
 
 

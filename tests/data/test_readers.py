@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.data.base import READERS, Dataset
+from core.data.base import READERS, Count, Dataset
+from core.data.catalogue import open_dataset
 from core.data.layout import LISTED_ALIKE, inside
 from core.errors import DataError
+from core.workspace import Workspace
 from tests.data import trees
 from tests.data.trees import block, noise, record, save
 
@@ -37,24 +39,38 @@ def test_every_reader_keeps_the_contract(id: str, tmp_path: Path) -> None:
     card = kind.card
     for one in fields(card):
         value = getattr(card, one.name)
-        assert isinstance(value, str | int | None), one.name
+        assert isinstance(value, str | int | dict | Count | None), one.name
+    assert all(isinstance(count, Count) for count in card.counts.values())
     assert card.title and card.summary and card.layout and card.licence and card.licence_note
-    roots = {other: make(tmp_path / other) for other, make in trees.TREES.items()}
-    for other, root in roots.items():
-        sign = kind().recognise(root)
-        assert (sign is not None) == (other == id), f"{id} on the tree of {other}: {sign}"
     for nothing in (tmp_path / "not there", tmp_path / "empty"):
-        assert kind().recognise(nothing) is None
-    first, second = read(id, roots[id]), read(id, roots[id])
-    assert first.samples == second.samples and first.problems == second.problems == ()
-    assert first.reader == id and first.root == roots[id] and first.recognised
-    keys = [sample.key for sample in first.samples]
+        assert kind().recognise(nothing) is None and not kind().variants(nothing)
+    root = trees.TREES[id](tmp_path / id)
+    assert kind().recognise(root)
+    first, second = read(id, root), read(id, root)
+    assert first.samples == second.samples and first.problems == second.problems
+    assert all(problem.severity == "note" for problem in first.problems), said(first)
+    assert first.reader == id and first.root == root and first.recognised
+    for variant in (first.variant, *kind().variants(root)):
+        keeps(kind().read(root, "mini", variant))
+
+
+def keeps(dataset: Dataset) -> None:
+    """What holds for every data set."""
+    keys = [sample.key for sample in dataset.samples]
     assert len(set(keys)) == len(keys)
-    for sample in first.samples:
-        assert all((first.root / key).is_file() for key in (sample.key, *sample.masks))
-        assert (sample.label == 1) == bool(sample.masks) == (sample.anomaly_type != "good")
+    for sample in dataset.samples:
+        assert all((dataset.root / key).is_file() for key in (sample.key, *sample.masks))
+        assert (sample.label == 1) == (sample.anomaly_type != "good") >= bool(sample.masks)
         assert "//" not in sample.key and not sample.key.startswith("/")
-    assert {sample.split for sample in first.samples} == {"train", "test"}
+        assert dataset.contaminated or sample.split == "test" or sample.label == 0
+    assert {sample.split for sample in dataset.samples} == {"train", "test"}
+
+
+@pytest.mark.parametrize("id", READERS.ids())
+def test_every_tree_is_read_by_its_own_reader(id: str, tmp_path: Path) -> None:
+    root = trees.TREES[id](tmp_path / "some data")
+    place = Workspace(tmp_path / "workspace")
+    assert open_dataset(str(root), place).reader == id
 
 
 def test_mvtec_counts_splits_and_types(tmp_path: Path) -> None:

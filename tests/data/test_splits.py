@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.data.splits import with_calibration
+from core.data.splits import with_calibration, without_calibration
 from core.types import Sample
 
 
@@ -57,3 +57,16 @@ def test_a_specimen_is_never_split(sizes: list[int], seed: int) -> None:
 def test_a_specimen_is_not_taken_for_a_key() -> None:
     out = with_calibration([normal("x"), normal("y", specimen="x")], 0)
     assert len(held(out)) == 1
+
+
+def test_what_a_manifest_holds_out_stays_and_trains_in_a_benchmark() -> None:
+    kept = Sample(key="a0", class_name="a", split="calibration", label=0)
+    samples = [
+        kept,
+        *(normal(f"a{i}") for i in range(1, 30)),
+        *(normal(f"b{i}", "b") for i in "xyz"),
+    ]
+    out = with_calibration(samples, 0)
+    assert {key[0] for key in held(out)} == {"a", "b"} and held(out) & {"a0"} == {"a0"}
+    assert len([key for key in held(out) if key[0] == "a"]) == 1
+    assert {sample.split for sample in without_calibration(samples)} == {"train"}

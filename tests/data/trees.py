@@ -1,10 +1,12 @@
 """Miniature trees of every layout a reader knows, with the pitfalls real data sets have.
 
-`TREES` has one maker per reader id; the contract test fails for a reader without one.
+`TREES` has one maker per reader id, of this module and of every tests/data/trees_*.py that has a
+`TREES` of its own; the contract test fails for a reader without one.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import struct
 import zlib
@@ -105,3 +107,5 @@ def ader(root: Path) -> Path:
 
 
 TREES: dict[str, Callable[[Path], Path]] = {"mvtec_folder": mvtec, "ader_meta": ader}
+for _file in sorted(Path(__file__).parent.glob("trees_*.py")):
+    TREES.update(importlib.import_module(f"tests.data.{_file.stem}").TREES)

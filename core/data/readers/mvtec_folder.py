@@ -52,7 +52,7 @@ class MvtecFolder(Reader):
         count = "1 class" if len(names) == 1 else f"{len(names)} classes"
         return f"MVTec-style folder: {count} with train/good ({listed})."
 
-    def read(self, root: Path, name: str) -> Dataset:
+    def read(self, root: Path, name: str, variant: str = "") -> Dataset:
         """All classes; see `Reader.read`."""
         findings = Findings()
         tree = Tree(root, findings)

@@ -52,7 +52,7 @@ class AderMeta(Reader):
         sign = _SIGN.match(start)
         return f"ADer list of samples: {FILE} begins with {sign[1].decode()!r}." if sign else None
 
-    def read(self, root: Path, name: str) -> Dataset:
+    def read(self, root: Path, name: str, variant: str = "") -> Dataset:
         """All records; see `Reader.read`."""
         findings = Findings()
         tree = Tree(root, findings)

@@ -1,0 +1,1 @@
+"""Readers: one layout of a data set on disk a file."""
