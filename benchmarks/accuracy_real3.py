@@ -48,17 +48,17 @@ CPU: dict[str, dict[str, Any]] = {
     "cfa": {"epochs": 6},
     "cflow": {"epochs": 3, "batch_size": 8},
     "pyramidflow": {"epochs": 1},
-    "rd": {"epochs": 15, "batch_size": 8},
+    "rd": {"epochs": 12, "batch_size": 8},
     "rdpp": {"epochs": 6, "batch_size": 8},
     "vitad": {"epochs": 8},
     "invad": {"epochs": 10, "batch_size": 8},
     "invad_lite": {"epochs": 8, "batch_size": 8},
-    "mambaad": {"epochs": 3, "batch_size": 8},
-    "uniad": {"epochs": 20},
-    "draem": {"epochs": 2, "method_config": {"width": 32, "unet_width": 16}},
-    "destseg": {"epochs": 10, "batch_size": 8},
+    "mambaad": {"epochs": 2, "batch_size": 8},
+    "uniad": {"epochs": 12},
+    "draem": {"epochs": 1, "method_config": {"width": 32, "unet_width": 16}},
+    "destseg": {"epochs": 6, "batch_size": 8},
     "realnet": {"epochs": 2, "batch_size": 8},
-    "diad_small": {"epochs": 10},
+    "diad_small": {"epochs": 6},
 }
 """Small budgets at 128 px; what is not named stands at its default."""
 SIZE = 128
