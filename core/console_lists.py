@@ -9,15 +9,24 @@ from rich.table import Table
 from core import listing as registry_listing
 from core.console import answer, out
 from core.data.catalogue import registered
+from core.data.known import known
 from core.workspace import Workspace
 
 
 def listing(workspace: Workspace, kind: str, as_json: bool) -> int:
     """`list <kind>`."""
     rows = _LISTS[kind](workspace)
+    cards = known() if kind == "datasets" else []
     if as_json:
-        return answer({kind: rows}, True, "")
-    table = Table(title=kind, title_justify="left")
+        return answer({kind: rows} | ({"known": cards} if cards else {}), True, "")
+    _show(kind, rows)
+    if cards:
+        _show("published data sets that are recognised", [one for one in cards if one["published"]])
+    return 0
+
+
+def _show(title: str, rows: list[dict[str, Any]]) -> None:
+    table = Table(title=title, title_justify="left")
     names = [
         name
         for name in (
@@ -30,7 +39,6 @@ def listing(workspace: Workspace, kind: str, as_json: bool) -> int:
     for row in rows:
         table.add_row(*[str(row[name]) for name in names])
     out.print(table)
-    return 0
 
 
 def _datasets(workspace: Workspace) -> list[dict[str, Any]]:

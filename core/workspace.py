@@ -4,13 +4,15 @@
   runs/<run_id>/         one directory a run; the truth
   flawscope.duckdb       index derived from the runs and from people/
   people/*.jsonl         what people added, append-only
-  data/                  generated data sets
+  data/                  generated and imported data sets
+  uploads/               folders that people uploaded to make data sets of
   trials/                images people tried on a run, with what came out
   reports/               reports people made
   cache/                 what can be computed again: decoded images (prepared/), resamples,
                          comparisons, contrasts, patches; deleting it loses nothing
   weights/               weight files a person put there
   logs/                  supervisor log
+  private/               the key of patients' pseudonyms; for its owner's eyes only
 """
 
 from __future__ import annotations

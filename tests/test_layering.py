@@ -39,6 +39,7 @@ ORDER = (
     ("core.cuts",),
     ("core.trials",),
     ("core.engine",),
+    ("core.forecast",),
     ("core.remeasuring",),
     ("core.reevaluation",),
     ("core.store",),
@@ -72,7 +73,7 @@ TORCH_FREE = (
     "core.marks", "core.reevaluation", "core.remeasuring", "core.reproduction",
     "core.people", "core.heat", "core.palette", "core.vocabulary", "core.trials", "core.cuts",
     "core.saved", "core.thresholds", "core.overlays", "core.judging", "core.pictures",
-    "core.capsule", "core.report", "core.exporting",
+    "core.capsule", "core.report", "core.exporting", "core.forecast",
     "dashboard", "pages",
 )  # fmt: skip
 """What must import without torch at module level: the dashboard and the queue stay light."""

@@ -64,13 +64,16 @@ def registered(workspace: Workspace) -> list[Registered]:
     return [demo, *(entries[name] for name in sorted(entries))]
 
 
-def open_dataset(name_or_path: str, workspace: Workspace, reader: str | None = None) -> Dataset:
+def open_dataset(
+    name_or_path: str, workspace: Workspace, reader: str | None = None, *, edited: bool = True
+) -> Dataset:
     """A data set by its registered name, else by its folder.
 
     Args:
         name_or_path: "demo" (generated when it is not there yet), a registered name, a folder.
         workspace: where names are looked up and the demo is kept.
         reader: id of the reader to use; default the one that recognises the folder.
+        edited: as people left it; False: as it was brought in.
 
     Raises:
         DataError: no such name or folder, no reader knows the layout, nothing usable is there.
@@ -78,7 +81,7 @@ def open_dataset(name_or_path: str, workspace: Workspace, reader: str | None = N
     """
     text = str(name_or_path)
     if text == DEMO:
-        return _open_demo(workspace)
+        return _open_demo(workspace, edited)
     entries = {entry.name: entry for entry in registered(workspace)}
     entry = entries.get(text)
     if entry is not None:
@@ -88,14 +91,23 @@ def open_dataset(name_or_path: str, workspace: Workspace, reader: str | None = N
                 "put it back, or remove the registration and add the new folder."
             )
         found = _read(entry.path, text, reader or entry.reader or None, entry.variant)
-        return edits.apply(found, workspace)
+        return edits.apply(found, workspace) if edited else found
     path = _folder(text, list(entries))
     known_as = next((e.name for e in entries.values() if e.path == path), None)
     if known_as == DEMO:
-        return _open_demo(workspace)
+        return _open_demo(workspace, edited)
     if known_as is not None:
-        return open_dataset(known_as, workspace, reader)
+        return open_dataset(known_as, workspace, reader, edited=edited)
     return _read(path, path.name or "root", reader)
+
+
+def recognise(path: str | Path) -> list[tuple[Reader, str]]:
+    """Readers that recognise a folder and by what sign, the most specific first.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    return _fitting(_folder(str(path), []))
 
 
 def variants(path: str | Path) -> dict[str, str]:
@@ -153,7 +165,7 @@ def add_dataset(
     dataset = _read(folder, chosen, None, variant)
     if held is None or held.reader != dataset.reader:
         line = {"name": chosen, "path": str(folder), "reader": dataset.reader, "variant": variant}
-        append_jsonl(workspace.people / _FILE, line | {"at": now(), "by": by or _login()})
+        append_jsonl(workspace.people / _FILE, line | {"at": now(), "by": by or login()})
     return dataset
 
 
@@ -166,7 +178,7 @@ def remove_dataset(workspace: Workspace, name: str, by: str | None = None) -> No
     names = [entry.name for entry in registered(workspace) if entry.name != DEMO]
     if name not in names:
         raise UsageError(nearest("registered data set", name, names))
-    line: dict[str, Any] = {"name": name, "removed": True, "at": now(), "by": by or _login()}
+    line: dict[str, Any] = {"name": name, "removed": True, "at": now(), "by": by or login()}
     append_jsonl(workspace.people / _FILE, line)
 
 
@@ -182,14 +194,16 @@ def fingerprint(dataset: Dataset, workspace: Workspace) -> str:
     return fingerprint_of(dataset.samples, found.hashes)
 
 
-def _open_demo(workspace: Workspace) -> Dataset:
+def _open_demo(workspace: Workspace, edited: bool) -> Dataset:
     from core.data import demo  # generates images; only when it is asked for
 
     dataset = _read(demo.ensure(workspace), DEMO, "mvtec_folder")
-    return edits.apply(replace(dataset, card=demo.CARD), workspace)
+    dataset = replace(dataset, card=demo.CARD)
+    return edits.apply(dataset, workspace) if edited else dataset
 
 
-def _login() -> str:
+def login() -> str:
+    """The user's name on this machine, as entries are signed by default."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
@@ -257,7 +271,9 @@ def _read_as(reader: Reader, root: Path, name: str, variant: str) -> Dataset:
 
 def _unknown_layout(root: Path) -> str:
     """Why no reader takes the folder: what is known, what is there, where a data set may be."""
-    layouts = "; ".join(f"{id}: {kind.card.layout}" for id, kind in READERS.items())
+    generic = {id: kind for id, kind in READERS.items() if kind.specificity <= 10}
+    layouts = "; ".join(f"{id}: {kind.card.layout}" for id, kind in generic.items())
+    layouts += f"; and {len(READERS.ids()) - len(generic)} published data sets as they are unpacked"
     listing = Tree(root, Findings()).listing()
     entries = [f"{name}/" for name in listing.folders] + list(listing.files)
     there = ", ".join(entries[:_SHOWN]) + (" …" if len(entries) > _SHOWN else "")
@@ -268,4 +284,4 @@ def _unknown_layout(root: Path) -> str:
     for name in listing.folders[:50]:
         if any(kind().recognise(root / name) for _, kind in READERS.items()):
             return f"{sentence}; its folder {name} holds a data set, open that one."
-    return f"{sentence}; arrange the images in one of these layouts."
+    return f"{sentence}; import it as your own images, or arrange it in one of these layouts."

@@ -2,6 +2,7 @@
 
 Kept as people's entries of kind "edits": {dataset, action, keys, split, reason, group}. An edit
 goes by the data set's name and is undone by taking it back; both stay on record. Later ones win.
+An anomalous image is only ever tested: a move of it to training or calibration has no effect.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from uuid import uuid4
 
 from core import people
 from core.data.base import Dataset
-from core.errors import UsageError
+from core.errors import DataError, UsageError
 from core.types import Problem, Sample, Split
 from core.workspace import Workspace
 
@@ -96,19 +97,25 @@ def of_dataset(workspace: Workspace, dataset: str) -> list[Edit]:
         keys = line.get("keys")
         if line.get("dataset") != dataset or not isinstance(keys, list):
             continue
-        if line.get("action") not in get_args(Action):
+        action: Any = line.get("action")
+        split: Any = line.get("split")
+        if action not in get_args(Action) or (action == "move" and split not in get_args(Split)):
             continue
         group = str(line.get("group") or line["id"])
         before = found[group].keys if group in found else ()
         found[group] = Edit(
-            group, line["action"], (*before, *map(str, keys)), line.get("split"),
+            group, action, (*before, *map(str, keys)), split,
             str(line.get("reason") or ""), str(line["at"]), str(line["author"]),
         )  # fmt: skip
     return list(found.values())
 
 
 def apply(dataset: Dataset, workspace: Workspace) -> Dataset:
-    """The data set as people left it; a note says how many images were excluded and moved."""
+    """The data set as people left it; a note says how many images were excluded and moved.
+
+    Raises:
+        DataError: no class has a training image left.
+    """
     edits = of_dataset(workspace, dataset.name)
     if not edits:
         return dataset
@@ -117,7 +124,7 @@ def apply(dataset: Dataset, workspace: Workspace) -> Dataset:
     excluded = moved = 0
     for sample in dataset.samples:
         edit = fate.get(sample.key)
-        if edit is None:
+        if edit is None or (edit.split and edit.split != "test" and sample.label):
             kept.append(sample)
         elif edit.action == "exclude":
             excluded += 1
@@ -125,14 +132,30 @@ def apply(dataset: Dataset, workspace: Workspace) -> Dataset:
             assert edit.split is not None
             moved += sample.split != edit.split
             kept.append(replace(sample, split=edit.split))
-    kept.sort(key=lambda sample: (sample.class_name, sample.split, sample.key))
     note = Problem(
         severity="note",
         key="",
         message=f"{excluded} images are excluded and {moved} moved to another split by people's "
         "edits; Data sets lists them and can undo them.",
     )
-    return replace(dataset, samples=tuple(kept), problems=(*dataset.problems, note))
+    usable = {sample.class_name for sample in kept if sample.split == "train"}
+    lost = [
+        Problem(
+            severity="error",
+            key=name,
+            message=f"Class {name} was left out because edits leave it no training images; undo "
+            "one of them.",
+        )
+        for name in dataset.classes
+        if name not in usable
+    ]
+    if not usable:
+        raise DataError(
+            f"People's edits leave {dataset.name} no training images; undo one of them."
+        )
+    kept = [sample for sample in kept if sample.class_name in usable]
+    kept.sort(key=lambda sample: (sample.class_name, sample.split, sample.key))
+    return replace(dataset, samples=tuple(kept), problems=(*lost, *dataset.problems, note))
 
 
 def _parts(keys: Sequence[str]) -> list[list[str]]:

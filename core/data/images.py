@@ -22,6 +22,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,6 +46,11 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+_FORMATS = (
+    "AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "TGA",
+    "TIFF", "WEBP",
+)  # fmt: skip
+"""What is decoded, whatever a file is called: plain pixels, nothing that starts a program."""
 _REMEDY = "replace it by an intact copy, or take it out of the data set"
 
 
@@ -88,10 +94,10 @@ def decode(source: Source, name: str) -> Picture:
     Raises:
         Unreadable: see `read_image`.
     """
-    with _opened(source, name) as image:
+    with opened(source, name) as image:
         stored_size = image.size
         orientation = int(image.getexif().get(_ORIENTATION, 1))
-        plain, kind = _eight_bit(image, name)
+        plain, kind = eight_bit(image, name)
         return Picture(turn_image(plain, orientation), stored_size, orientation, kind)
 
 
@@ -106,9 +112,9 @@ def read_mask(path: Path) -> Mask:
 
 def decode_mask(source: Source, name: str) -> Mask:
     """Like `read_mask`, for a file or an open binary file that errors call `name`."""
-    with _opened(source, name) as image:
+    with opened(source, name) as image:
         orientation = int(image.getexif().get(_ORIENTATION, 1))
-        return turn_mask(_marked(image), orientation)
+        return turn_mask(marked(image), orientation)
 
 
 def join_masks(masks: list[tuple[str, Mask]]) -> Mask:
@@ -182,7 +188,7 @@ def _size(mask: Mask) -> str:
     return f"{mask.shape[1]}x{mask.shape[0]}"
 
 
-def _eight_bit(image: Image.Image, name: str) -> tuple[Image.Image, str]:
+def eight_bit(image: Image.Image, name: str) -> tuple[Image.Image, str]:
     """As "L" or "RGB", and what was unusual about it."""
     mode = image.mode
     if mode in ("L", "RGB"):
@@ -204,7 +210,7 @@ def _eight_bit(image: Image.Image, name: str) -> tuple[Image.Image, str]:
     return image.convert("RGB"), kinds.get(mode, mode)
 
 
-def _marked(image: Image.Image) -> Mask:
+def marked(image: Image.Image) -> Mask:
     """True where a mask file's value is not zero, whatever its mode."""
     if image.mode in ("CMYK", "YCbCr", "HSV"):  # zero is not black there
         image = image.convert("RGB")
@@ -217,11 +223,15 @@ def _marked(image: Image.Image) -> Mask:
 
 
 @contextmanager
-def _opened(source: Source, name: str) -> Iterator[Image.Image]:
-    """The decoded file; whatever goes wrong becomes one sentence."""
+def opened(source: Source, name: str, load: bool = True) -> Iterator[Image.Image]:
+    """The decoded file; whatever goes wrong becomes one sentence.
+
+    With `load` False only its header was read, and the block calls `image.load()` itself.
+    """
     try:
-        with Image.open(source) as image:
-            image.load()
+        with Image.open(source, formats=_formats()) as image:
+            if load:
+                image.load()
             yield image
     except FlawscopeError:
         raise
@@ -242,6 +252,13 @@ def _opened(source: Source, name: str) -> Iterator[Image.Image]:
     except Exception as error:  # decoders raise nearly anything on broken bytes
         said = _first_line(error)
         raise Unreadable(name, f"cannot be decoded ({said}); {_REMEDY}.") from None
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of `_FORMATS` that this Pillow was built with."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _first_line(error: Exception) -> str:

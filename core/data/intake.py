@@ -1,10 +1,12 @@
 """Images people hand in: uploads, archives and folders, copied into a folder of ours.
 
 Nothing that is handed in chooses where it is written: files are numbered, and of their names only
-letters, digits and a known suffix are kept. An archive is read entry by entry, never unpacked as a
-whole; entries that lead out of it, links and locked ones are left out. Sizes are counted while
-copying, so that a small file that unfolds into a large one stops at the limit. What is left out is
-told in a sentence each; whether a file is an intact image shows when it is decoded.
+letters, digits and a known suffix are kept; or, where folders mean something (`tree`), each part
+of the path is made harmless first (`core.data.intake_names`). An archive is read entry by entry,
+never unpacked as a whole; entries that lead out of it, links and locked ones are left out, and
+archives within it are no images. Sizes are counted while copying, so that a small file that unfolds
+into a large one stops at the limit. What is left out is told in a sentence each; whether a file is
+an intact image shows when it is decoded.
 """
 
 from __future__ import annotations
@@ -17,20 +19,21 @@ import unicodedata
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from core.data.images import fsname
+from core.data.intake_names import DEEPEST, Places, suffix_of
 from core.data.layout import IMAGE_SUFFIXES
 from core.errors import DataError
 
 ZIP_SUFFIX = ".zip"
 LONGEST_NAME = 160
-SCANNED = 20_000
-"""Files of a folder, or entries of an archive, that are looked at."""
 _CHUNK = 1 << 20
+_NEVER_A_BOMB = 20_000_000
+"""Bytes below which it does not matter how well a file was packed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,15 @@ class Limits:
         most: images.
         largest: bytes of one file, unpacked.
         total: bytes of all.
+        scanned: files of a folder, or entries of an archive, that are looked at.
+        ratio: how many times its packed size a large file may have; pictures stay far below.
     """
 
     most: int = 500
     largest: int = 50_000_000
     total: int = 1_000_000_000
+    scanned: int = 20_000
+    ratio: int = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +66,26 @@ class Given:
 class Intake:
     """Copies images into `folder`.
 
+    Args:
+        tree: folders and names are kept, made harmless; else files are numbered.
+        suffixes: of the files that are taken, in lower case.
+        tell: told how far an archive or a folder is, 0 to 1, and what is being done; what it
+            raises ends the work.
+
     Attributes:
         images: what was taken, in order.
     """
 
-    def __init__(self, folder: Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self, folder: Path, limits: Limits | None = None, *, tree: bool = False,
+        suffixes: Collection[str] = IMAGE_SUFFIXES,
+        tell: Callable[[float, str], None] = lambda share, words: None,
+    ) -> None:  # fmt: skip
         self._folder = folder
         self._limits = limits or Limits()
+        self._places = Places() if tree else None
+        self._suffixes = suffixes
+        self._tell = tell
         self._bytes = 0
         self._left_out: list[str] = []
         self._surplus = 0
@@ -88,10 +108,18 @@ class Intake:
 
     def data(self, name: str, data: bytes) -> None:
         """Take an uploaded file: an image, or a ZIP archive of images."""
-        if _suffix(name) == ZIP_SUFFIX:
-            self._archive(shown(name), io.BytesIO(data))
+        self.file(name, io.BytesIO(data))
+
+    def file(self, name: str, file: IO[bytes], under: str = "") -> None:
+        """Like `data`, from an open binary file.
+
+        Args:
+            under: folder that an image is put into where folders are kept.
+        """
+        if suffix_of(name) == ZIP_SUFFIX:
+            self._archive(shown(name), file)
         else:
-            self._take(shown(name), io.BytesIO(data))
+            self._take(shown(name), file, f"{under}/{name}".replace("\\", "/"))
 
     def copy(self, path: Path, name: str) -> None:
         """Take one file of this machine under another name.
@@ -115,7 +143,7 @@ class Intake:
         try:
             if path.is_dir():
                 self._tree(path)
-            elif _suffix(path.name) == ZIP_SUFFIX:
+            elif suffix_of(path.name) == ZIP_SUFFIX:
                 with path.open("rb") as file:
                     self._archive(shown(path.name), file)
             else:
@@ -130,31 +158,35 @@ class Intake:
 
     def _tree(self, root: Path) -> None:
         where = shown(root.name or str(root))
+        scanned = self._limits.scanned
         for number, path in enumerate(_files(root)):
-            if number >= SCANNED:
-                self._left_out.append(f"Only the first {SCANNED:,} files of {where} are looked at.")
+            if number >= scanned:
+                self._left_out.append(f"Only the first {scanned:,} files of {where} are looked at.")
                 return
-            if _suffix(path.name) not in IMAGE_SUFFIXES:
+            self._tell(0.0, f"{number:,} files looked at")
+            if suffix_of(path.name) not in self._suffixes:
                 self._others[where] += 1
                 continue
             name = shown(fsname(path.relative_to(root)))
             try:
                 with path.open("rb") as file:
-                    self._take(name, file)
+                    self._take(name, file, path.relative_to(root).as_posix())
             except OSError as error:
                 self._left_out.append(f"{name} cannot be read ({error.strerror or error}).")
 
     def _archive(self, where: str, file: IO[bytes]) -> None:
+        scanned = self._limits.scanned
         try:
             with zipfile.ZipFile(file) as archive:
                 entries = archive.infolist()
-                for entry in entries[:SCANNED]:
+                for number, entry in enumerate(entries[:scanned]):
+                    self._tell(number / len(entries), f"{number:,} of {len(entries):,} unpacked")
                     self._entry(where, archive, entry)
         except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, EOFError):
             self._left_out.append(f"{where} is no intact ZIP archive; pack it again.")
             return
-        if len(entries) > SCANNED:
-            self._left_out.append(f"Only the first {SCANNED:,} entries of {where} are looked at.")
+        if len(entries) > scanned:
+            self._left_out.append(f"Only the first {scanned:,} entries of {where} are looked at.")
 
     def _entry(self, where: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
         path = PurePosixPath(entry.filename.replace("\\", "/"))
@@ -168,32 +200,46 @@ class Intake:
             self._left_out.append(f"{name} is a link and is left out.")
         elif entry.flag_bits & 1:
             self._left_out.append(f"{name} is locked with a password; pack it without one.")
-        elif _suffix(path.name) not in IMAGE_SUFFIXES:
+        elif suffix_of(path.name) not in self._suffixes:
             self._others[where] += 1
+        elif self._places is not None and len(path.parts) > DEEPEST:
+            self._left_out.append(f"{name} lies more than {DEEPEST} folders deep; move it up.")
         elif entry.file_size > self._limits.largest:
             self._left_out.append(self._too_large(name))
         else:
             try:
                 with archive.open(entry) as file:
-                    self._take(name, file)
+                    self._take(name, file, str(path), packed=entry.compress_size)
             except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
                 self._left_out.append(f"{name} is damaged in its archive; pack it again.")
 
     def _too_large(self, name: str) -> str:
         return f"{name} has more than {self._limits.largest / 1e6:.0f} MB; scale it down."
 
-    def _take(self, name: str, source: IO[bytes]) -> None:
+    def _place(self, name: str, path: str) -> Path:
+        """Where a file that came by `name` is written; of `path` nothing is trusted."""
+        if self._places is None:
+            return Path(f"{len(self.images):04d}-{_plain(name)}")
+        return Path(self._places.take([part for part in path.split("/") if part] or ["unnamed"]))
+
+    def _take(
+        self, name: str, source: IO[bytes], path: str = "", packed: int | None = None
+    ) -> None:
         """Copy one file; DataError when the disk is full."""
         if len(self.images) >= self._limits.most or self._bytes >= self._limits.total:
             self._surplus += 1
             return
-        file = f"{len(self.images):04d}-{_plain(name)}"
+        file = self._place(name, path or name)
         target = self._folder / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        bomb = None if packed is None else max(self._limits.ratio * packed, _NEVER_A_BOMB)
         size, fits = 0, True
         try:
             with target.open("xb") as out:
                 while fits and (chunk := source.read(_CHUNK)):
                     size += len(chunk)
+                    if bomb is not None and size > bomb:
+                        break
                     fits = size <= self._limits.largest
                     if fits and self._bytes + size <= self._limits.total:
                         self._write(out, chunk)
@@ -203,13 +249,19 @@ class Intake:
         except BaseException:
             target.unlink(missing_ok=True)
             raise
-        if not fits or self._bytes + size > self._limits.total:
+        unfolds = bomb is not None and size > bomb
+        if unfolds or not fits or self._bytes + size > self._limits.total:
             target.unlink(missing_ok=True)
-            if not fits:
+            if unfolds:
+                self._left_out.append(
+                    f"{name} unfolds to more than {self._limits.ratio} times its packed size, as "
+                    "no picture does; it is left out."
+                )
+            elif not fits:
                 self._left_out.append(self._too_large(name))
             return
         self._bytes += size
-        self.images.append(Given(file, name))
+        self.images.append(Given(file.as_posix(), name))
 
     def _write(self, out: IO[bytes], chunk: bytes) -> None:
         try:
@@ -230,13 +282,9 @@ def shown(name: str) -> str:
 
 def _plain(name: str) -> str:
     """A file name of letters, digits, dashes and a known suffix."""
-    suffix = _suffix(name)
+    suffix = suffix_of(name)
     stem = re.sub(r"[^A-Za-z0-9]+", "-", PurePosixPath(name).stem)[:40].strip("-") or "image"
     return stem + (suffix if suffix in IMAGE_SUFFIXES else ".bin")
-
-
-def _suffix(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -20,8 +20,13 @@ from core.errors import DataError
 from core.types import MEAN, Problem, Sample
 
 IMAGE_SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
-)
+    (
+        ".apng", ".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg",
+        ".jpx", ".mpo", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".tga", ".tif",
+        ".tiff", ".webp",
+    )
+)  # fmt: skip
+"""What Pillow decodes by itself; of files with several frames the first counts."""
 NORMAL_NAMES = frozenset(("good", "ok"))
 """Folder names, in lower case, that mean normal."""
 

@@ -84,7 +84,7 @@ def is_manifest(folder: Path) -> bool:
     """Whether the folder has a manifest of ours; reads the file's footer."""
     try:
         found = pq.read_schema(folder / FILE)
-    except (OSError, pa.ArrowException):
+    except (OSError, pa.ArrowException, ValueError):
         return False
     return (found.metadata or {}).get(_SIGN) == _VERSION
 
@@ -146,8 +146,16 @@ def told(folder: Path) -> Told:
     try:
         values = json.loads(path.read_bytes())
         problems = tuple((sev, str(key), str(said)) for sev, key, said in values.pop("problems"))
-        return Told(**values, problems=problems)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        found = Told(**values, problems=problems)
+        texts = (found.source, found.importer, found.recognised, found.at, found.by)
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("a text is none")
+        if not (isinstance(found.options, dict) and isinstance(found.splits, dict)):
+            raise ValueError("the settings are none")
+        if any(severity not in get_args(Severity) for severity, _, _ in problems):
+            raise ValueError("a severity is unknown")
+        return found
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise DataError(f"{fsname(path)} is damaged; import the data set again.") from None
 
 
@@ -163,22 +171,35 @@ def _plain(row: Row) -> dict[str, object]:
 
 
 def _row(values: dict[str, object]) -> Row:
-    texts = {name: str(values[name]) for name in ("key", "class_name", "split", "anomaly_type")}
-    label, split = values["label"], texts["split"]
+    """The row of a table's values; ValueError when they are not as documented."""
+    texts = {
+        name: _text(values[name])
+        for name in ("key", "class_name", "split", "anomaly_type", "origin", "stamp", "sha256")
+    }
+    key, label, split = texts["key"], values["label"], texts["split"]
     if split not in get_args(Split) or label not in (0, 1):
-        raise ValueError(f"{texts['key']} has split {split!r} and label {label!r}")
+        raise ValueError(f"{key} has split {split!r} and label {label!r}")
     if (label == 0) != (texts["anomaly_type"] == GOOD):
-        raise ValueError(f"{texts['key']} has label {label} and type {texts['anomaly_type']!r}")
-    masks, digests = values["masks"], values["mask_sha256"]
-    assert isinstance(masks, list) and isinstance(digests, list)
-    specimen, view = values["specimen"], values["view"]
+        raise ValueError(f"{key} has label {label} and type {texts['anomaly_type']!r}")
+    specimen, view = (None if values[n] is None else _text(values[n]) for n in ("specimen", "view"))
     sample = Sample(
-        key=texts["key"], class_name=texts["class_name"], split=split,  # type: ignore[arg-type]
-        label=int(label), anomaly_type=texts["anomaly_type"], masks=tuple(masks),
-        specimen=None if specimen is None else str(specimen),
-        view=None if view is None else str(view),
+        key=key, class_name=texts["class_name"], split=split,  # type: ignore[arg-type]
+        label=int(label == 1), anomaly_type=texts["anomaly_type"], masks=_texts(values["masks"]),
+        specimen=specimen, view=view,
     )  # fmt: skip
     return Row(
-        sample, str(values["origin"]), str(values["stamp"]), str(values["sha256"]), tuple(digests),
+        sample, texts["origin"], texts["stamp"], texts["sha256"], _texts(values["mask_sha256"]),
         bool(values["split_made"]),
     )  # fmt: skip
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text is missing")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError("a list is missing")
+    return tuple(_text(one) for one in value)

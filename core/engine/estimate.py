@@ -3,6 +3,8 @@
 Gradient methods cost the same every step: two timed steps give the rate. Memory banks cost
 a n + b n^2 in the number n of training images (collecting, then selecting): two timed fits at
 n and 2 n give a and b. Data preparation is not counted when the decoded cache exists already.
+Memory is this process's at its highest; a bank's grows with n as it did from the small fit to the
+large one.
 """
 
 from __future__ import annotations
@@ -29,27 +31,35 @@ START_SECONDS = 6.0
 """A worker's start: the interpreter, torch, the backbone's weights."""
 
 
-def probe(config: RunConfig, workspace: Workspace) -> dict[str, Any]:
+def probe(config: RunConfig, workspace: Workspace, *, prepare_all: bool = True) -> dict[str, Any]:
     """Estimated seconds of the whole run, by part, and on what the estimate rests.
 
+    Args:
+        prepare_all: False prepares the few images of the probe alone, and "prepare" is their time.
+
     Returns:
-        {"seconds", "parts": {"prepare", "train", "predict", "evaluate"}, "basis"}.
+        {"seconds", "parts": {"prepare", "train", "predict", "evaluate"}, "basis", "memory": bytes,
+        "device": "cpu" or "cuda", whose memory}.
     """
     resolved = resolve(config, workspace)
     began = time.monotonic()
-    prepared = prepare(resolved.dataset, config.size, workspace)
+    samples = resolved.dataset.samples
+    trained = [sample for sample in samples if sample.split == "train"]
+    few = None if prepare_all else trained[:PROBE_IMAGES]
+    prepared = prepare(resolved.dataset, config.size, workspace, samples=few)
     preparing = time.monotonic() - began
     train_rows = np.asarray(prepared.rows(split="train"), dtype=np.intp)
-    other = len(prepared.samples) - len(train_rows)
+    other = len(samples if few else prepared.samples) - (len(trained) if few else len(train_rows))
     images = Images(prepared, np.zeros(0, dtype=np.intp), resolved.device)
     seed_everything(config.seed, "probe")
     method = resolved.kind(resolved.settings, resolved.extractor(), config.size)
     method = method.to(resolved.device)
-    count = len(train_rows)
-    some = train_rows[: min(PROBE_IMAGES, count)]
+    count = len(trained) if few else len(train_rows)
+    some = train_rows[:PROBE_IMAGES]
     share = len(resolved.models)  # separate models each see their own part
+    growth = 0.0
     if method.learns == "bank":
-        training = _bank_seconds(resolved, method, images, some, count, share)
+        training, growth = _bank_cost(resolved, method, images, some, count, share)
     else:
         training = _step_seconds(resolved, method, images, some, count)
     predicting = _predict_seconds(method, images, some, resolved.device) * other
@@ -63,6 +73,10 @@ def probe(config: RunConfig, workspace: Workspace) -> dict[str, Any]:
         "seconds": START_SECONDS + sum(parts.values()),
         "parts": parts,
         "basis": f"a probe of {len(some)} images on this machine ({resolved.device})",
+        "memory": int(
+            devices.peak_memory(resolved.device) + growth * max(0.0, count / share - len(some))
+        ),
+        "device": resolved.device.type,
     }
 
 
@@ -97,14 +111,16 @@ def _step_seconds(
     return feature_rate * count + float(np.mean(seconds[1:])) * steps
 
 
-def _bank_seconds(
+def _bank_cost(
     resolved: Resolved,
     method: Method,
     images: Images,
     rows: np.ndarray[Any, Any],
     count: int,
     models: int,
-) -> float:
+) -> tuple[float, float]:
+    """Seconds of all fits, and bytes that each further image of a model's own adds."""
+
     def fit(amount: int) -> float:
         began = time.monotonic()
         method.fit_bank(
@@ -115,12 +131,15 @@ def _bank_seconds(
 
     half = max(1, len(rows) // 2)
     fit(half)
-    small, large = fit(half), fit(len(rows))
+    small = fit(half)
+    before = devices.peak_memory(resolved.device)
+    large = fit(len(rows))
     if len(rows) <= half:
-        return large * count / len(rows)
+        return large * count / len(rows), 0.0
+    growth = (devices.peak_memory(resolved.device) - before) / (len(rows) - half)
     square = max(0.0, (large / len(rows) - small / half) / (len(rows) - half))
     linear = max(0.0, large / len(rows) - square * len(rows))
-    return linear * count + square * count * count / models
+    return linear * count + square * count * count / models, growth
 
 
 def _predict_seconds(

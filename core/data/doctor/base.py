@@ -85,6 +85,7 @@ class Examination:
         differences: sentences on counts that differ from the published ones.
         at: when, UTC.
         seconds: how long it took.
+        fingerprint: of the content it was made from, see `core.data.catalogue.fingerprint`.
     """
 
     dataset: str
@@ -94,3 +95,4 @@ class Examination:
     differences: tuple[str, ...] = field(default=())
     at: str = ""
     seconds: float = 0.0
+    fingerprint: str = ""

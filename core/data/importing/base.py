@@ -20,6 +20,7 @@ from core.data.images import Mask
 from core.data.layout import Findings
 from core.registry import Registry
 from core.types import GOOD, Split
+from core.workspace import Workspace
 
 Tell: TypeAlias = Callable[[float, str], None]
 """Told how far the work is, 0 to 1, and what is being done; what it raises ends the work."""
@@ -74,8 +75,10 @@ class Importer(ABC, Generic[Chosen]):
         title, summary: what people choose by: two or three words, and one sentence.
         takes: "folder", or the suffixes of the file it takes (".csv").
         options: its settings.
+        workspace: where the data set will be; None for a mere look.
     """
 
+    workspace: Workspace | None = None
     id: ClassVar[str]
     title: ClassVar[str]
     summary: ClassVar[str]
@@ -103,6 +106,14 @@ class Importer(ABC, Generic[Chosen]):
     def link(self, source: Path) -> Path:
         """The folder that `Item.name` and `Item.masks` are below."""
         return source if source.is_dir() else source.parent
+
+    def link_for(self, source: Path, options: Chosen) -> Path:
+        """`link`, where a setting may name another folder.
+
+        Raises:
+            UsageError: that folder is not there.
+        """
+        return self.link(source)
 
 
 IMPORTERS: Registry[type[Importer[Any]]] = Registry("kind of source", "core.data.importing")

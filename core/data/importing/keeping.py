@@ -1,4 +1,8 @@
-"""Files of an imported data set: made once, hashed once, kept while what they show stands."""
+"""Files of an imported data set: made once, hashed once, kept while what they show stands.
+
+`.begun.jsonl` lists what was made since the manifest was written, so that an import that is cut off
+goes on where it ended; it goes when the manifest is in place.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from core.data.images import Mask
 from core.data.importing.base import Item, Tell
 from core.data.layout import SOURCE, Findings, Severity, inside
 from core.data.manifest import Row
@@ -18,8 +21,12 @@ from core.data.prepare_fill import cores
 from core.data.prepare_hashes import Hashes
 from core.errors import DataError, FlawscopeError
 from core.types import Sample
-from core.workspace import Workspace, write_atomically
+from core.workspace import Workspace, append_jsonl, read_jsonl, write_atomically
 
+PARTS = ("images", "masks")
+"""Folders of what was made."""
+
+_BEGUN = ".begun.jsonl"
 _CHUNK = 64
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -38,7 +45,9 @@ class Keeper:
     ) -> None:
         self._folder = folder
         self._hashes = Hashes(folder, workspace)
-        self._before = {row.sample.key: row for row in before}
+        self._stamps = {name_of(row): row.stamp for row in before}
+        self._begun = _begun(folder / _BEGUN)
+        self._made: dict[str, str] = {}
         self._findings = findings
 
     def keep(self, items: Sequence[Item], drawn: set[str], tell: Tell) -> list[Row]:
@@ -62,24 +71,34 @@ class Keeper:
                         if complaint:
                             severity: Severity = "warning" if row else "error"
                             self._findings.add(severity, item.name, complaint, kind=severity)
+                    self._note()
         finally:
+            self._note()
             self._hashes.save()
         return rows
+
+    def done(self, rows: Sequence[Row]) -> None:
+        """Remove made files that no row names any more; to be called with the manifest in place."""
+        held = {key for row in rows for key in (row.sample.key, *row.sample.masks)}
+        for part in PARTS:
+            for path in (self._folder / part).rglob("*"):
+                if path.is_file() and path.relative_to(self._folder).as_posix() not in held:
+                    path.unlink(missing_ok=True)
+        (self._folder / _BEGUN).unlink(missing_ok=True)
 
     def _row(self, item: Item, drawn: bool) -> tuple[Row | None, str]:
         """The row of an item, and what is wrong with it; no row: the image cannot be used."""
         key = f"images/{item.name}.png" if item.draw else f"{SOURCE}/{item.name}"
-        old = self._before.get(key)
         try:
-            if item.draw is not None and not self._stands(old, item, key):
-                _save(made_file(self._folder, key), item.draw())
+            if item.draw is not None and not self._stands(item, key):
+                self._save(key, item.draw(), item.stamp)
             digest = self._digest(key)
         except FlawscopeError as error:
             return None, f"{error} It was left out."
-        except (OSError, ValueError, MemoryError) as error:
-            _refuse_full(error)
+        except Exception as error:  # what draws decodes, and decoders raise nearly anything
+            refuse_full(error)
             return None, f"{item.origin or item.name} was left out: {_first(error)}."
-        masks, complaint = self._masks(item, old)
+        masks, complaint = self._masks(item)
         sample = Sample(
             key=key, class_name=item.class_name, split=item.split or "train", label=item.label,
             anomaly_type=item.anomaly_type, masks=masks, specimen=item.specimen, view=item.view,
@@ -87,7 +106,7 @@ class Keeper:
         digests = tuple(self._digest(mask) for mask in masks)
         return Row(sample, item.origin, item.stamp, digest, digests, drawn), complaint
 
-    def _masks(self, item: Item, old: Row | None) -> tuple[tuple[str, ...], str]:
+    def _masks(self, item: Item) -> tuple[tuple[str, ...], str]:
         """Keys of the masks of an anomalous item, and what is wrong with them."""
         if not item.label:
             return (), ""
@@ -95,26 +114,41 @@ class Keeper:
             keys = tuple(f"{SOURCE}/{mask}" for mask in item.masks)
             for key in keys:
                 try:
-                    inside(self._folder, key).stat()
+                    self._digest(key)
                 except (OSError, DataError):
                     shown = key.removeprefix(f"{SOURCE}/")
-                    return (), f"{item.name} has no mask {shown}; it counts for image metrics only."
+                    return (), (
+                        f"{item.name} has no mask {shown} that can be read; it counts for image "
+                        "metrics only."
+                    )
             return keys, ""
         key = f"masks/{item.name}.png"
         try:
-            if not self._stands(old, item, key):
-                _save(made_file(self._folder, key), _picture(item.draw_mask()))
+            if not self._stands(item, key):
+                self._save(key, Image.fromarray(item.draw_mask()).convert("L"), item.stamp)
         except FlawscopeError as error:
             return (), f"{error} {item.name} counts for image metrics only."
-        except (OSError, ValueError, MemoryError) as error:
-            _refuse_full(error)
+        except Exception as error:
+            refuse_full(error)
             return (), f"The mask of {item.name} cannot be made ({_first(error)})."
         return (key,), ""
 
-    def _stands(self, old: Row | None, item: Item, key: str) -> bool:
-        """Whether a made file of an earlier import still shows the item."""
-        same = old is not None and bool(item.stamp) and old.stamp == item.stamp
-        return same and (self._folder / key).is_file()
+    def _stands(self, item: Item, key: str) -> bool:
+        """Whether a file that was made earlier still shows the item."""
+        was = self._begun.get(key, self._stamps.get(item.name))
+        return bool(item.stamp) and was == item.stamp and (self._folder / key).is_file()
+
+    def _save(self, key: str, image: Image.Image, stamp: str) -> None:
+        # level 1: a fraction of the default's time, files slightly larger
+        path = made_file(self._folder, key)
+        write_atomically(path, lambda file: image.save(file, "PNG", compress_level=1))
+        self._made[key] = stamp
+
+    def _note(self) -> None:
+        """File what was made, in one write."""
+        if self._made:
+            append_jsonl(self._folder / _BEGUN, {"made": self._made})
+            self._made = {}
 
     def _digest(self, key: str) -> str:
         known = self._hashes.unchanged(key)
@@ -152,28 +186,21 @@ def made_file(folder: Path, key: str) -> Path:
     return folder / key
 
 
-def sweep(folder: Path, rows: Sequence[Row]) -> None:
-    """Remove made files that no row names any more."""
-    held = {key for row in rows for key in (row.sample.key, *row.sample.masks)}
-    for part in ("images", "masks"):
-        for path in (folder / part).rglob("*"):
-            if path.is_file() and path.relative_to(folder).as_posix() not in held:
-                path.unlink(missing_ok=True)
-
-
-def _picture(mask: Mask) -> Image.Image:
-    return Image.fromarray(mask).convert("L")
-
-
-def _save(path: Path, image: Image.Image) -> None:
-    # level 1: a fraction of the default's time, files slightly larger
-    write_atomically(path, lambda file: image.save(file, "PNG", compress_level=1))
-
-
-def _refuse_full(error: BaseException) -> None:
+def refuse_full(error: BaseException) -> None:
+    """Raises DataError when it was the disk that had no room."""
     if isinstance(error, OSError) and error.errno in _FULL:
         raise DataError("The disk is full; free some space and import again.") from error
 
 
+def _begun(file: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in read_jsonl(file):
+        made = line.get("made") if isinstance(line, dict) else None
+        found.update(made if isinstance(made, dict) else {})
+    return found
+
+
 def _first(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return (str(error).splitlines() or [type(error).__name__])[0][:120].rstrip(".")

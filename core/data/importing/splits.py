@@ -2,7 +2,7 @@
 
 A specimen with one anomalous image is tested whole: a part that is flawed somewhere must not be
 learned as normal from another side. What was drawn once is kept (`known`); only new images are
-drawn.
+drawn. Specimens are told apart within a class: part 7 of one class is not part 7 of another.
 """
 
 from __future__ import annotations
@@ -17,6 +17,15 @@ from core.config import Config
 from core.data.importing.base import Item
 from core.seeding import derive
 from core.types import Split
+
+NAMES: dict[str, Split] = {
+    "train": "train", "training": "train", "test": "test", "testing": "test",
+    "val": "calibration", "valid": "calibration", "validation": "calibration",
+    "calibration": "calibration",
+}  # fmt: skip
+"""What sources call splits, in lower case; normals held out for validation give thresholds."""
+
+_FIRST: tuple[Split, ...] = ("test", "calibration", "train")
 
 
 class Splits(Config):
@@ -41,7 +50,9 @@ def draw(
         items: of any classes; their order is kept.
         known: split by name, as drawn before.
 
-    A given split of one image holds for its whole specimen; so does a known one.
+    A given split of one image holds for its whole specimen; so does a known one. A specimen whose
+    images were given different splits stays divided as given, and its anomalous images are tested
+    whatever the others do.
     """
     known = known or {}
     groups: dict[tuple[str, str], list[Item]] = defaultdict(list)
@@ -56,7 +67,7 @@ def draw(
             open_groups[class_name][group] = members
             continue
         for item in members:
-            settled[item.name] = item.split or split
+            settled[item.name] = item.split or ("test" if item.label else split)
             held[class_name][settled[item.name]] += item.label == 0
     for class_name, mine in open_groups.items():
         for group, split in _drawn(class_name, mine, rule, held[class_name]).items():
@@ -77,7 +88,9 @@ def _settled(members: Sequence[Item], known: Mapping[str, Split]) -> Split | Non
         return given
     if any(item.label for item in members):
         return "test"
-    return next((known[item.name] for item in members if item.name in known), None)
+    before = {known[item.name] for item in members if item.name in known}
+    # what was tested once stays out of training, should two groups have become one
+    return next((split for split in _FIRST if split in before), None)
 
 
 def _drawn(
@@ -103,6 +116,18 @@ def _drawn(
             trains += sizes[group]
         else:
             room[split] -= sizes[group]
-    if not held["test"] and "test" not in found.values() and len(order) > 1:
-        found[min(order, key=lambda group: sizes[group])] = "test"  # each larger than the share
+    if not held["test"] and "test" not in found.values():
+        spare = _spare(order, found, sizes, bool(held["train"]))
+        if spare is not None:
+            found[spare] = "test"
     return found
+
+
+def _spare(
+    order: Sequence[str], found: Mapping[str, Split], sizes: Mapping[str, int], trained: bool
+) -> str | None:
+    """The smallest group to test where each is larger than the share; one is left to train."""
+    training = [group for group in order if found[group] == "train"]
+    others = [group for group in order if found[group] != "train"]
+    usable = training if trained or len(training) > 1 else others
+    return min(usable, key=lambda group: sizes[group], default=None)

@@ -8,7 +8,9 @@ from typing import ClassVar
 
 from core.data import manifest
 from core.data.base import Dataset, DatasetCard, Reader, reader
+from core.data.imported_sets import card_of
 from core.data.layout import Findings, assemble
+from core.errors import DataError
 
 
 @reader("manifest")
@@ -24,8 +26,13 @@ class Manifest(Reader):
     )
 
     def recognise(self, root: Path) -> str | None:
-        """By a manifest.parquet that bears our sign."""
-        return "Images brought into this workspace." if manifest.is_manifest(root) else None
+        """By a manifest.parquet that bears our sign; says what the images were made from."""
+        if not manifest.is_manifest(root):
+            return None
+        try:
+            return manifest.told(root).recognised
+        except DataError:
+            return "Images brought into this workspace."
 
     def read(self, root: Path, name: str, variant: str = "") -> Dataset:
         """All rows of the manifest; see `Reader.read`."""
@@ -35,4 +42,5 @@ class Manifest(Reader):
         for severity, key, message in told.problems:
             findings.add(severity, key, message)
         found = assemble(self, root, name, told.recognised, samples, findings)
-        return replace(found, card=replace(self.card, title=name, summary=told.recognised))
+        own = replace(self.card, title=name, summary=told.recognised)
+        return replace(found, card=card_of(told.importer, found.classes) or own)
