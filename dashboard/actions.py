@@ -10,8 +10,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ import streamlit as st
 
 from core import demo
 from core.config import RunConfig
-from core.data import catalogue
-from core.data.base import Dataset
-from core.errors import FlawscopeError
+from core.data import catalogue, manifest, uploads
+from core.data.importing import bring
+from core.errors import FlawscopeError, UsageError
 from core.jobs import queue
 from core.listing import HERE
 from core.runs import RunDirectory
@@ -32,9 +32,43 @@ Refused = FlawscopeError
 """What every action raises; its text is the sentence to show."""
 
 
-def add_data(path: str, name: str | None) -> Dataset:
-    """Register a folder; the answer says what was recognised."""
-    return catalogue.add_dataset(workspace(), Path(path.strip()).expanduser(), name or None)
+def free_to_use(name: str) -> str:
+    """A name that a new data set may have."""
+    wanted = catalogue.check_name(name)
+    if any(entry.name == wanted for entry in catalogue.registered(workspace())):
+        raise UsageError(f"There is a data set {wanted!r} already; choose another name.")
+    return wanted
+
+
+def discard_upload(source: Path) -> None:
+    """Remove the upload a source belongs to, unless a data set was made of it."""
+    held = uploads.home(workspace())
+    if not source.is_relative_to(held):
+        return
+    top = held / source.relative_to(held).parts[0] if source != held else held
+    if not any(path.is_relative_to(top) for path in places()):
+        uploads.discard(workspace(), source)
+
+
+def places() -> list[Path]:
+    """Folders of the registered data sets, and those that imported ones were made from."""
+    found = []
+    for entry in catalogue.registered(workspace()):
+        found.append(entry.path)
+        if manifest.is_manifest(entry.path):
+            with suppress(FlawscopeError):
+                found.append(Path(manifest.told(entry.path).source))
+    return found
+
+
+def importing_again(name: str) -> Callable[[Callable[[float, str], None]], None]:
+    """Work that imports a data set anew from what it was made of; see `dashboard.later.begin`."""
+    place = workspace()
+
+    def work(tell: Callable[[float, str], None]) -> None:
+        bring.bring_again(place, name, tell=tell)
+
+    return work
 
 
 def remove_data(name: str) -> None:

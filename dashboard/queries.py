@@ -6,9 +6,8 @@ a folder's times, a status file's time). Actions (add, queue, cancel) are in `da
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,28 @@ import streamlit as st
 
 from core import listing
 from core.config import external_name
-from core.data import catalogue
-from core.data.base import Dataset, DatasetCard
 from core.errors import FlawscopeError, RunError
 from core.jobs import queue
 from core.runs import Record, RunDirectory, Status, all_runs
-from core.types import MEAN, Problem, Sample
+from core.types import MEAN
 from core.workspace import Workspace
 from dashboard import ranking, results
+from dashboard.data_looks import (
+    DEMO,
+    ClassLook,
+    DataLook,
+    data_names,
+    data_set,
+    data_sets,
+    describe,
+)
+from dashboard.data_stamps import folder_stamp
 
-DEMO = "demo"
+__all__ = [
+    "ACTIVE", "DEMO", "ClassLook", "DataLook", "RunLook", "Titles", "data_names", "data_set",
+    "data_sets", "describe", "folder_stamp", "leading", "look_at", "means", "method_titles",
+    "methods", "queue_order", "run", "runs", "workspace",
+]  # fmt: skip
 ACTIVE = ("running", "queued")
 
 
@@ -74,145 +85,6 @@ def method_titles() -> Titles:
         return Titles({entry["id"]: entry["title"] for entry in methods()})
     except FlawscopeError:
         return Titles({})
-
-
-# -- data sets ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ClassLook:
-    """What a data set holds of one class; `types` counts test images by anomaly type."""
-
-    name: str
-    train: int
-    good: int
-    anomalous: int
-    with_mask: int
-    types: dict[str, int]
-    normal_examples: tuple[Sample, ...]
-    anomalous_examples: tuple[Sample, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DataLook:
-    """A registered data set as the pages show it; `error` says why it cannot be opened."""
-
-    name: str
-    path: Path
-    made: bool
-    error: str | None = None
-    recognised: str = ""
-    card: DatasetCard | None = None
-    classes: tuple[ClassLook, ...] = ()
-    problems: tuple[Problem, ...] = field(default=())
-
-    @property
-    def train(self) -> int:
-        return sum(look.train for look in self.classes)
-
-    @property
-    def test(self) -> int:
-        return sum(look.good + look.anomalous for look in self.classes)
-
-
-def data_names() -> list[str]:
-    """Names of all registered data sets; the demo is always among them."""
-    return [entry.name for entry in catalogue.registered(workspace())]
-
-
-def data_sets() -> list[DataLook]:
-    """Every registered data set, opened where it can be."""
-    return [_look(entry.name, Path(entry.path)) for entry in catalogue.registered(workspace())]
-
-
-def data_set(name: str) -> DataLook | None:
-    """One registered data set; None when there is none of that name."""
-    for entry in catalogue.registered(workspace()):
-        if entry.name == name:
-            return _look(entry.name, Path(entry.path))
-    return None
-
-
-def _look(name: str, path: Path) -> DataLook:
-    if not path.is_dir():
-        if name == DEMO:
-            return DataLook(name, path, made=False, card=_demo_card())
-        gone = f"The folder {path} is gone; put it back, or remove the data set from this list."
-        return DataLook(name, path, made=False, error=gone)
-    return _open(str(workspace().root), name, str(path), folder_stamp(path))
-
-
-@st.cache_data(show_spinner="Opening the data set …", max_entries=64)
-def _open(root: str, name: str, path: str, stamp: int) -> DataLook:
-    try:
-        dataset = catalogue.open_dataset(name, Workspace(Path(root)))
-    except FlawscopeError as error:
-        return DataLook(name, Path(path), made=False, error=str(error))
-    return describe(dataset)
-
-
-def _demo_card() -> DatasetCard:
-    from core.data.demo import CARD
-
-    return CARD
-
-
-def folder_stamp(path: Path) -> int:
-    """Changes when a file appears in or vanishes from the tree; looks at folders alone."""
-    stamps = [path.stat().st_mtime_ns]
-    level = [path]
-    for _ in range(3):  # class / split / type
-        level = [child for folder in level for child in _folders(folder)]
-        stamps += [folder.stat().st_mtime_ns for folder in level]
-    return hash(tuple(stamps))
-
-
-def _folders(path: Path) -> list[Path]:
-    try:
-        return sorted(child for child in path.iterdir() if child.is_dir())
-    except OSError:
-        return []
-
-
-def describe(dataset: Dataset, examples: int = 6) -> DataLook:
-    """Counts and example pictures by class."""
-    by_class: dict[str, list[Sample]] = {}
-    for sample in dataset.samples:
-        by_class.setdefault(sample.class_name, []).append(sample)
-    looks = tuple(_class_look(name, by_class[name], examples) for name in sorted(by_class))
-    return DataLook(
-        dataset.name, dataset.root, True, None, dataset.recognised, dataset.card, looks,
-        dataset.problems,
-    )  # fmt: skip
-
-
-def _class_look(name: str, samples: list[Sample], examples: int) -> ClassLook:
-    test = [sample for sample in samples if sample.split == "test"]
-    train = [sample for sample in samples if sample.split != "test"]
-    bad = [sample for sample in test if sample.label]
-    return ClassLook(
-        name=name,
-        train=len(train),
-        good=len(test) - len(bad),
-        anomalous=len(bad),
-        with_mask=sum(bool(sample.masks) for sample in bad),
-        types=dict(Counter(sample.anomaly_type for sample in bad)),
-        normal_examples=tuple(train[:examples]),
-        anomalous_examples=_spread(bad, examples),
-    )
-
-
-def _spread(samples: list[Sample], count: int) -> tuple[Sample, ...]:
-    """Up to `count` samples that take turns over the anomaly types."""
-    by_type: dict[str, list[Sample]] = {}
-    for sample in samples:
-        by_type.setdefault(sample.anomaly_type, []).append(sample)
-    chosen: list[Sample] = []
-    turn = 0
-    while len(chosen) < min(count, len(samples)):
-        chosen += [members[turn] for members in by_type.values() if turn < len(members)]
-        turn += 1
-    return tuple(chosen[:count])
 
 
 # -- runs ---------------------------------------------------------------------------------------

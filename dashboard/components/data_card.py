@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from html import escape
+from itertools import islice
 from pathlib import Path
 
 import streamlit as st
 
-from core.types import Sample
+from core.data.importing.base import IMPORTERS
+from core.data.layout import is_image
+from core.data.manifest import Told
+from core.errors import FlawscopeError, UnknownId
+from core.types import Problem, Sample
+from dashboard import actions, later
 from dashboard.components import cards, pieces
 from dashboard.findings import listed, many, plain
 from dashboard.gallery import thumbnail
 from dashboard.queries import DEMO, ClassLook, DataLook, workspace
 
-LAYOUTS = (
-    "Recognised: a folder of classes with train/good and test/<kind of flaw> (masks in "
-    "ground_truth), or a folder with a meta.json."
-)
 SHOWN_PROBLEMS = 8
+LOOKED_AT = 200
+"""Entries of a folder that are looked at for shortcuts."""
 MAX_CLASSES_OPEN = 6
 SEVERITIES = {"error": "left out", "warning": "beware", "note": "note"}
 TONES: dict[str, cards.Tone] = {"error": "bad", "warning": "accent", "note": "quiet"}
@@ -45,17 +50,22 @@ def sentence(looks: Sequence[DataLook]) -> str:
     return text
 
 
-def shortcuts(limit: int = 12) -> list[str]:
-    """Folders likely meant: those beside the workspace and here that hold pictures of classes."""
-    places = [workspace().root.parent, Path.cwd(), Path.cwd().parent / "shared" / "data"]
-    known = {str(workspace().root)}
+def shortcuts(limit: int = 8) -> list[str]:
+    """Folders likely meant: those beside the workspace, here and where people keep pictures."""
+    home = Path.home()
+    shared = Path.cwd().parent / "shared" / "data"
+    places = [(place, True) for place in (workspace().root.parent, Path.cwd(), shared)]
+    places += [(home / name, False) for name in ("Pictures", "Downloads", "Desktop")]
+    known = {str(workspace().root), *map(str, actions.places())}
     found: list[str] = []
-    for place in places:
-        if not place.is_dir():
+    for place, strict in places:
+        try:
+            children = sorted(place.iterdir())[:LOOKED_AT]
+        except OSError:
             continue
-        for child in sorted(place.iterdir()):
+        for child in children:
             path = str(child)
-            if path not in known and _looks_like_data(child):
+            if path not in known and _looks_like_data(child, strict):
                 known.add(path)
                 found.append(path)
     return found[:limit]
@@ -66,14 +76,21 @@ def short(path: str) -> str:
     return "/".join(Path(path).parts[-2:])
 
 
-def _looks_like_data(folder: Path) -> bool:
-    """Whether a folder has a sign of a known layout one level down; cheap."""
-    if folder.name.startswith(".") or not folder.is_dir():
+def _looks_like_data(folder: Path, strict: bool) -> bool:
+    """Whether a folder has the sign of a layout, or a folder of good images, one level down; where
+    people keep pictures, any image will do. Cheap."""
+    if folder.name.startswith("."):
         return False
     try:
-        if (folder / "meta.json").is_file() or (folder / "train").is_dir():
+        with os.scandir(folder) as entries:
+            listed = list(islice(entries, LOOKED_AT))
+        names = {entry.name.lower() for entry in listed}
+        if names & {"meta.json", "train", "good", "ok"}:
             return True
-        return any((child / "train").is_dir() for child in folder.iterdir())
+        if not strict and any(is_image(name) for name in names):
+            return True
+        children = [Path(entry.path) for entry in listed if entry.is_dir()]
+        return any((child / sign).is_dir() for child in children for sign in ("train", "good"))
     except OSError:
         return False
 
@@ -97,8 +114,14 @@ def head(look: DataLook) -> None:
         parts.append(f"<p>{escape(summary)}</p>")
     if look.name == DEMO and look.made and look.recognised:
         parts.append(f'<p class="fp-dim">{escape(look.recognised)}</p>')
-    if look.made or look.error:
+    if look.imported:
+        parts.append(f'<p class="fp-dim fp-path">{escape(_origin(look.imported))}</p>')
+    elif look.made or look.error:
         parts.append(f'<p class="fp-dim fp-path">{escape(str(look.path))}</p>')
+    if look.variant:
+        parts.append(f'<p class="fp-dim">{escape(f"Variant {look.variant}.")}</p>')
+    if look.contaminated:
+        parts.append(f'<p class="fp-dim">{escape(look.contaminated)}</p>')
     if card and (card.licence != "unknown" or look.made):
         licence = "No licence: " if card.licence == "unknown" else f"Licence {card.licence}. "
         note = card.licence_note
@@ -144,11 +167,18 @@ def _item(look: DataLook, sample: Sample, caption: str) -> pieces.Picture | None
 
 def problems(look: DataLook) -> None:
     """What was found wrong, the worst first."""
-    if not look.problems:
+    problem_list(look.problems)
+
+
+def problem_list(found: Sequence[Problem]) -> None:
+    """Problems, the worst first; folded."""
+    if not found:
         return
     order = list(SEVERITIES)
-    ranked = sorted(look.problems, key=lambda problem: order.index(problem.severity))
-    with st.expander(f"{many(len(ranked), 'problem')} found", icon=":material/rule:"):
+    ranked = sorted(found, key=lambda problem: order.index(problem.severity))
+    wrong = any(problem.severity != "note" for problem in ranked)
+    title = many(len(ranked), "problem") if wrong else many(len(ranked), "note")
+    with st.expander(f"{title} found" if wrong else title, icon=":material/rule:"):
         rows = "".join(
             f"<li>{cards.chip(SEVERITIES[problem.severity], TONES[problem.severity])} "
             f"{escape(problem.message)}</li>"
@@ -157,3 +187,44 @@ def problems(look: DataLook) -> None:
         more = len(ranked) - SHOWN_PROBLEMS
         rows += f'<li class="fp-dim">and {more} more</li>' if more > 0 else ""
         st.html(f'<ul class="fp-problems">{rows}</ul>')
+
+
+def differences(look: DataLook) -> None:
+    """Counts that differ from the published ones; folded."""
+    if not look.differences:
+        return
+    title = f"{many(len(look.differences), 'count')} other than published"
+    with st.expander(title, icon=":material/difference:"):
+        rows = "".join(f"<li>{escape(sentence)}</li>" for sentence in look.differences)
+        st.html(f'<ul class="fp-problems">{rows}</ul>')
+
+
+def _origin(told: Told) -> str:
+    """ "Folder of images, imported on 2026-11-25 from /data/parts"."""
+    try:
+        kind = IMPORTERS.get(told.importer).title
+    except UnknownId:
+        kind = told.importer
+    source = str(told.options.get("_source", told.source))
+    return f"{kind}, imported on {told.at[:10]} from {source}"
+
+
+def import_again(look: DataLook) -> None:
+    """A button that imports the source anew, the bar while it does, and what came of it."""
+    if look.imported is None:
+        return
+    key = ("import again", str(workspace().root), look.name)
+    if later.progress(key) is not None:
+        later.watch(key, f"again-{look.name}")
+        return
+    try:
+        later.found(key)
+    except FlawscopeError as error:
+        cards.failure(str(error), "The data set is as it was.", "")
+    if st.button(
+        "Import again", key=f"again-{look.name}", type="tertiary",
+        help="Looks through what it was made from: new and changed images come in, those that are "
+        "gone go. Splits stay as they were drawn.",
+    ):  # fmt: skip
+        later.begin(key, actions.importing_again(look.name))
+        st.rerun()

@@ -22,6 +22,8 @@ TRIAL, ITEM = "trial", "item"
 """Query parameters: the trial shown, and the row of the image looked at."""
 WAYS = ("Upload", "Folder", "Camera")
 TYPES = sorted(suffix.lstrip(".") for suffix in (*IMAGE_SUFFIXES, ZIP_SUFFIX))
+LARGEST_MB = 200
+"""Of one file dropped here; a large ZIP is for the Data sets page."""
 _ROUND = "try-round"
 
 
@@ -44,7 +46,7 @@ def hand_in(source: Source, run: pd.Series, class_name: str) -> None:
         else:
             given = st.file_uploader(
                 "Drop images or a ZIP of them", type=TYPES, accept_multiple_files=True,
-                key=f"try-files-{turn}", help=_limits(),
+                key=f"try-files-{turn}", help=_limits(), max_upload_size=LARGEST_MB,
             )  # fmt: skip
             samples = trials.examples(source, run, class_name)
             if samples and st.button(

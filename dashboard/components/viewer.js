@@ -77,6 +77,8 @@ class Viewer {
     });
     if (changed) Object.assign(this.state, { blink: false, focus: null });
     this.root.classList.toggle("presenting", data.present);
+    this.root.classList.toggle("alone", !data.panes.length);
+    if (data.extra?.outlined && !this.outlined) this.outlined = this.state.truth = true;   // at first
     buildPanes(this);
     showLevels(this);
     showMarks(this);

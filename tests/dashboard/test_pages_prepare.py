@@ -149,27 +149,25 @@ def test_a_data_set_shows_classes_counts_pictures_and_what_it_lacks(store: store
     assert "MVTec" in said, "what was recognised"
 
 
-def test_adding_a_folder_by_path_and_removing_it(tmp_path: Path, empty: Workspace) -> None:
+def test_a_data_set_is_taken_off_the_list_and_its_folder_stays(
+    tmp_path: Path, empty: Workspace
+) -> None:
     root = stores.make_data(tmp_path / "elsewhere", "plates")
+    catalogue.add_dataset(empty, root)
     at = open_page("data_sets")
-    at.text_input(key="path-0").set_value(str(root))
-    at.button(key="add").click().run()
-    assert not at.exception
-    assert "Added plates." in text(at)
-    assert queries.data_names() == ["demo", "plates"]
     at.button(key="remove-plates").click().run()
+    assert not at.exception
     assert queries.data_names() == ["demo"]
     assert root.is_dir(), "the folder stays"
 
 
-def test_a_folder_without_a_known_layout_is_one_sentence(tmp_path: Path, empty: Workspace) -> None:
-    (tmp_path / "nothing").mkdir()
+def test_the_place_to_add_a_data_set_opens_and_closes(empty: Workspace) -> None:
     at = open_page("data_sets")
-    at.text_input(key="path-0").set_value(str(tmp_path / "nothing"))
     at.button(key="add").click().run()
-    assert not at.exception
-    assert len(at.error) == 1 and "nothing" in at.error[0].value
-    assert queries.data_names() == ["demo"]
+    assert not at.exception and "Where are the images?" in text(at)
+    assert "add" in at.query_params
+    at.button(key="ad-close").click().run()
+    assert "Where are the images?" not in text(at) and "add" not in at.query_params
 
 
 def test_methods_show_card_settings_and_lead_to_a_run(empty: Workspace) -> None:

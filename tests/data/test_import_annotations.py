@@ -350,3 +350,12 @@ def test_regions_are_joined_cut_off_and_stamped() -> None:
         draw(boxes, (100_000, 100_000))
     marks = {stamp(boxes, size), stamp(boxes[:1], size), stamp(boxes, (20, 24))}
     assert len(marks) == 3 and stamp(list(boxes), size) in marks
+
+
+def test_yolo_good_images_first_do_not_hide_what_the_labels_are(tmp_path: Path) -> None:
+    for number in range(60):
+        save(tmp_path / f"images/{number:02d}.png", noise(number))
+        label = tmp_path / f"labels/{number:02d}.txt"
+        label.parent.mkdir(exist_ok=True)
+        label.write_text("0 0.5 0.5 0.2 0.2\n" if number == 59 else "")
+    assert IMPORTERS.get("yolo")().recognise(tmp_path)

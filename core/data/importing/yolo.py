@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -72,8 +73,9 @@ class Yolo(Importer[YoloOptions]):
                 continue
             images = _part(folder, "labels", "images") or ""
             names = {stem(f) for f in tree.listing(images).files if is_image(f)}
-            fitting = [f for f in files[:20] if stem(f) in names]
-            if any(_reads(source / folder / f) for f in fitting):
+            fitting = (f for f in files if stem(f) in names)
+            told = (f for f in fitting if (source / folder / f).stat().st_size)  # empty: a good one
+            if any(_reads(source / folder / f) for f in islice(told, 20)):
                 return f"YOLO labels: text files in {folder} name regions of images in {images}."
         return None
 
