@@ -14,7 +14,7 @@ from core.data.edits import Edit
 from core.errors import FlawscopeError
 from core.workspace import Workspace
 from dashboard import browse, browse_data, browse_pictures, browse_words, later, navigation, state
-from dashboard.components import browse_edit, cards
+from dashboard.components import browse_edit, cards, forecast_parts
 from dashboard.queries import DataLook, workspace
 
 DEFAULT_SIZE = 256
@@ -75,6 +75,7 @@ def section(look: DataLook) -> None:
             cards.failure(str(error), "Earlier findings are kept.", "Examine it again.")
     if shown and examined is not None:
         _findings(name, examined)
+    forecast_parts.box(name, examined.size if examined else DEFAULT_SIZE)
     if browse_data.edits_of(name):
         title = f"Changes made to this data set ({len(browse_data.edits_of(name))})"
         with st.expander(title, icon=":material/history:", key=f"doctor-edits-{name}"):

@@ -108,7 +108,9 @@ def mode(patient: Patient) -> Iterator[Finding]:
             if harmless
             else "A method may call an image anomalous for its colours alone."
         ),
-        remedy="Nothing." if harmless else "Save all images of a class alike, or exclude these.",
+        remedy="Nothing needs to be done."
+        if harmless
+        else "Save all images of a class alike, or exclude these.",
         action=None if harmless else "exclude",
         fix_keys=() if harmless else tuple(odd),
     )

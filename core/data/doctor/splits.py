@@ -44,7 +44,7 @@ def label_folder(patient: Patient) -> Iterator[Finding]:
             if meant
             else " The list of labels or the folder is wrong."
         ),
-        remedy="Nothing."
+        remedy="Nothing needs to be done."
         if meant
         else "Look at the images; correct the list, or exclude those whose label is wrong.",
         action=None if meant else "exclude",
