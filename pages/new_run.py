@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import actions, estimates, navigation, plans, queries, state
-from dashboard.components import cards, pieces, run_plan
+from dashboard.components import cards, pieces, run_cautions, run_plan
 
 TITLE = "New run"
 GROUP = "Prepare"
@@ -87,6 +87,7 @@ def summary(
     ]
     low, high, unknown = plans.total(found)
     run_plan.lines(configs, found, {id: entry["title"] for id, entry in methods.items()})
+    run_cautions.show([data[name] for name in plan.data])
     for sentence in wrong:
         st.caption(f":red[{sentence}]")
     label = f"Queue {len(configs)} run{'s' * (len(configs) != 1)}"

@@ -78,16 +78,16 @@ def answer(cost: Preparation, trainings: Sequence[Training], titles: queries.Tit
         return
     rows = [
         [
-            Cell(titles[one.method]),
+            Cell(titles[one.method], one.problem),
             Cell("not measured" if one.seconds is None else duration(one.seconds), help=one.basis),
             Cell("" if one.memory is None else f"{one.memory / 1e9:.1f} GB"),
-            Cell(one.problem or ("GPU" if one.device == "cuda" else "processor")),
         ]
         for one in trainings
     ]
-    table = grids.plain_html(["method", "whole run", "memory at most", "on"], rows)
+    table = grids.plain_html(["method", "whole run", "memory at most"], rows)
     grids.show(grids.STYLE, grids.bare(table))
-    st.caption("Estimated from two batches each; the whole run trains, tests and measures.")
+    where = "the GPU" if any(one.device == "cuda" for one in trainings) else "the processor"
+    st.caption(f"On {where}, estimated from two batches; the whole run trains, tests and measures.")
 
 
 def _key(name: str, size: int) -> Hashable:
