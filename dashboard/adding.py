@@ -16,8 +16,8 @@ from core.data.images import fsname
 from core.data.importing import bring
 from core.data.importing.base import IMPORTERS
 from core.data.importing.folder import NORMAL
-from core.data.importing.reading import read_table
 from core.data.importing.splits import Splits
+from core.data.importing.tables import read_table
 from core.data.layout import Tree, below
 from core.errors import DataError
 from core.workspace import Workspace

@@ -1,5 +1,5 @@
-"""What readers of published sets share beyond folders: lists in files, masks that are the label,
-and splits for sets that have no official one.
+"""What readers share beyond folders: lists in files, masks that are the label, and splits for sets
+that have no official one.
 """
 
 from __future__ import annotations
@@ -60,9 +60,12 @@ def read_text(root: Path, key: str) -> str:
     Raises:
         DataError: it is not there, may not be read, is not UTF-8, or lies outside the root.
     """
-    shown = fsname(root / key)
+    return _text(inside(root, key), fsname(root / key))
+
+
+def _text(path: Path, shown: str) -> str:
     try:
-        return inside(root, key).read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except OSError:
         raise DataError(f"{shown} cannot be read; check that the file is there.") from None
     except UnicodeDecodeError:
@@ -76,6 +79,15 @@ def read_json(root: Path, key: str) -> Any:
         DataError: see `read_text`, or it is no JSON.
     """
     return from_json(read_text(root, key), fsname(root / key))
+
+
+def json_of(path: Path) -> Any:
+    """A JSON file that a person named.
+
+    Raises:
+        DataError: see `read_json`.
+    """
+    return from_json(_text(path, fsname(path)), fsname(path))
 
 
 def from_json(text: str, shown: str) -> Any:

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from core.data.importing.base import Item, fitting
-from core.data.importing.reading import read_table
 from core.data.importing.sound import checked
 from core.data.importing.table import TableImporter, TableOptions, preview
+from core.data.importing.tables import read_table
 from core.data.layout import Findings
 from core.errors import DataError, UsageError
 from tests.data.trees import block, noise, save

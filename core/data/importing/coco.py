@@ -19,9 +19,9 @@ from core.data.images import fsname
 from core.data.importing.base import Importer, Item, Options, importer
 from core.data.importing.outlines import Region, image_size, item, numbers
 from core.data.importing.paths import Paths, folder_of
-from core.data.importing.reading import read_json
 from core.data.importing.shapes import Size, pairs
 from core.data.layout import Findings
+from core.data.reading import json_of
 from core.errors import DataError, UsageError
 
 _SIGNS = (re.compile(rb'"images"\s*:\s*\['), re.compile(rb'"(annotations|categories)"\s*:\s*\['))
@@ -129,7 +129,7 @@ class Coco(Importer[CocoOptions]):
 
 
 def _load(source: Path) -> dict[str, Any]:
-    told = read_json(source)
+    told = json_of(source)
     if not isinstance(told, dict) or not isinstance(told.get("images"), list):
         raise DataError(f"{fsname(source)} has no list of images; it is no COCO file.")
     for field in ("annotations", "categories"):

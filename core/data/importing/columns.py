@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from core.data.importing.reading import Table
 from core.data.importing.splits import NAMES
+from core.data.importing.tables import Table
 from core.data.layout import is_image
 
 WHAT: dict[str, tuple[str, ...]] = {

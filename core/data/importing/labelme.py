@@ -18,10 +18,10 @@ from core.data.importing import walking
 from core.data.importing.base import Importer, Item, Options, importer
 from core.data.importing.outlines import Region, image_size, item, numbers
 from core.data.importing.paths import Paths
-from core.data.importing.reading import read_json
 from core.data.importing.shapes import Size
 from core.data.importing.sound import shown
 from core.data.layout import Findings, Tree, below, is_image, stem
+from core.data.reading import json_of
 from core.errors import DataError
 
 _RECOGNISED = 40
@@ -115,7 +115,7 @@ def _files(
 def _load(path: Path) -> tuple[Told | None, str | None]:
     """What a file says, or what is wrong with it; neither, when it is no file of LabelMe's."""
     try:
-        told = read_json(path)
+        told = json_of(path)
     except DataError as error:
         return None, str(error)
     if not isinstance(told, dict) or "shapes" not in told:

@@ -18,7 +18,7 @@ from core.data.images import fsname
 from core.data.importing import columns, splits
 from core.data.importing.base import Importer, Item, Options, importer
 from core.data.importing.paths import Paths, folder_of
-from core.data.importing.reading import Table, read_table
+from core.data.importing.tables import Table, read_table
 from core.data.layout import Findings, is_image
 from core.errors import DataError, UsageError
 from core.types import GOOD, Split

@@ -8,7 +8,6 @@ before the file name; it is normalised, so that a key names one file in one way.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,12 +16,11 @@ from typing import Any, ClassVar
 from core.data.base import Dataset, DatasetCard, Reader, reader
 from core.data.images import fsname
 from core.data.layout import NORMAL_NAMES, Findings, Tree, assemble, below, is_image
+from core.data.reading import UNNAMED_TYPE, can_name_class, json_of, tidy_key
 from core.errors import DataError
 from core.types import GOOD, Sample, Split
 
 FILE = "meta.json"
-UNNAMED_TYPE = "anomaly"
-"""Anomaly type where the file gives none (VisA, COCO-AD)."""
 
 _PHASES: dict[str, Split] = {"train": "train", "validation": "train", "test": "test"}
 _SIGN = re.compile(rb'\s*\{\s*"(train|validation|test)"\s*:\s*\{')
@@ -76,21 +74,9 @@ class AderMeta(Reader):
 
 
 def _load(path: Path) -> dict[str, Any]:
-    shown = fsname(path)
-    try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (FileNotFoundError, IsADirectoryError, PermissionError):
-        raise DataError(f"{shown} cannot be read; check that the file is there.") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{shown} is not UTF-8; save it as UTF-8.") from None
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{shown} is not JSON from line {error.lineno}, column {error.colno} on "
-            f"({error.msg}); mend it or take it away."
-        ) from None
-    except RecursionError:
-        raise DataError(f"{shown} is nested too deeply to be ADer's; take it away.") from None
+    value = json_of(path)
     if not isinstance(value, dict) or not any(phase in value for phase in _PHASES):
+        shown = fsname(path)
         raise DataError(f"{shown} has none of the phases train, validation, test; mend it.")
     return value
 
@@ -119,7 +105,7 @@ def _sample(tree: Tree, split: Split, place: str, record: Any) -> Sample | None:
         add("error", place, f"{place} {fault}; it was left out, mend it.", kind="record")
         return None
     class_name, label, kind = record["cls_name"], int(record["anomaly"]), record["specie_name"]
-    key = _key(record["img_path"])
+    key = tidy_key(record["img_path"])
     if key is None or not tree.has_file(key):
         shown = record["img_path"]
         why = "leads out of the data set's folder" if key is None else "is not there"
@@ -165,32 +151,16 @@ def _fault(record: Any) -> str | None:
     if record.get("anomaly") not in (0, 1):
         return f"has anomaly = {record.get('anomaly')!r} where 0 or 1 is expected"
     name = record["cls_name"]
-    # a class names folders of a run, so it must not be able to lead anywhere
-    if not name or name.startswith(".") or not name.isprintable() or set(name) & set("/\\"):
+    if not can_name_class(name):
         return f"has the class name {name!r}, which cannot name a folder"
     if not record["img_path"]:
         return "has no img_path"
     return None
 
 
-def _key(path: str) -> str | None:
-    """The path with "//", "." and inner ".." taken out; None when it leaves the root."""
-    if path.startswith(("/", "\\")) or "\0" in path or re.match(r"[A-Za-z]:[\\/]", path):
-        return None
-    parts: list[str] = []
-    for part in path.replace("\\", "/").split("/"):
-        if part == "..":
-            if not parts:
-                return None
-            parts.pop()
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/".join(parts)
-
-
 def _masks(tree: Tree, key: str, path: str) -> tuple[str, ...]:
     """Mask files of an anomalous image; a folder means all images in it."""
-    mask = _key(path) if path else None
+    mask = tidy_key(path) if path else None
     if mask and tree.has_file(mask):
         return (mask,)
     if mask and tree.has_folder(mask):

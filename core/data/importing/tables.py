@@ -1,16 +1,14 @@
-"""Reading tables and JSON that come from anywhere: one sentence for whatever is wrong."""
+"""Reading tables that come from anywhere: one sentence for whatever is wrong."""
 
 from __future__ import annotations
 
 import codecs
 import csv
 import io
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from core.data.images import fsname
 from core.errors import DataError
@@ -59,30 +57,6 @@ def read_table(path: Path, most: int | None = None) -> Table:
         raise DataError(
             f"{fsname(path)} cannot be read ({error.strerror or 'damaged'}); check the file."
         ) from None
-
-
-def read_json(path: Path) -> Any:
-    """The value of a JSON file.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    shown = fsname(path)
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"{shown} cannot be read ({error.strerror or error}).") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{shown} is not UTF-8; save it as UTF-8.") from None
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{shown} is not JSON from line {error.lineno}, column {error.colno} on ({error.msg}); "
-            "export it again."
-        ) from None
-    except ValueError:
-        raise DataError(f"{shown} holds a number that is too long; export it again.") from None
-    except RecursionError:
-        raise DataError(f"{shown} is nested too deeply; export it again.") from None
 
 
 def _parquet(path: Path, most: int | None) -> Table:
