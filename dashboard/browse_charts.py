@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.metrics.bins import counted
 from dashboard import theme
 from dashboard.chart_parts import AXIS, LINES, blank, rgba, safe
 
@@ -58,7 +59,7 @@ def areas(areas: npt.NDArray[np.int64], names: Sequence[str]) -> go.Figure:
     top = np.log10(max(2, int(areas.max(initial=1))))
     edges = np.linspace(0, np.ceil(top * 4) / 4, 1 + int(np.ceil(top * 4)))
     for i, name in enumerate(lines):
-        counts, _ = np.histogram(np.log10(np.maximum(areas[told == name], 1)), edges)
+        counts = counted(np.log10(np.maximum(areas[told == name], 1)), edges)
         low, high = 10 ** edges[:-1], 10 ** edges[1:]
         figure.add_scatter(
             x=np.sqrt(low * high), y=counts, name=safe(name.replace("_", " ")), mode="lines",
@@ -110,7 +111,7 @@ def brightness(table: pd.DataFrame) -> go.Figure:
         values = mine["brightness"].dropna().to_numpy(dtype=float)
         if not len(values):
             continue
-        counts, _ = np.histogram(values, edges)
+        counts = counted(values, edges)
         figure.add_scatter(
             x=(edges[:-1] + edges[1:]) / 2, y=counts / len(values), name=name, mode="lines",
             line_shape="hvh", line={"color": KINDS[name], "width": 1.6},

@@ -8,29 +8,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import streamlit as st
-from scipy import ndimage
 
-from core.data import images, regions, thumbnails
+from core.data import images, thumbnails
 from core.data.images import fsname
 from core.data.layout import inside
+from core.data.regions import Region, measured
 from core.errors import FlawscopeError
 from core.types import Sample
 from core.workspace import Workspace
 from dashboard.queries import workspace
 
 LONGEST = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A connected part of the mask: pixels, their share of the image, and its box in pixels."""
-
-    area: int
-    share: float
-    left: int
-    top: int
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +93,3 @@ def _mask(root: Path, names: tuple[str, ...], upright: images.Picture) -> images
     mask = images.join_masks([(fsname(path), images.decode_mask(path, fsname(path)))
                               for path in paths])  # fmt: skip
     return images.fit_mask(mask, upright.image.size, upright.stored_size, upright.orientation)
-
-
-def measured(mask_HW: npt.NDArray[np.bool_]) -> tuple[Region, ...]:
-    """The 8-connected regions of a mask, the largest first."""
-    labelled = regions.label(mask_HW)
-    if labelled is None:
-        return ()
-    areas = np.bincount(labelled.ravel())
-    found = []
-    for n, box in enumerate(ndimage.find_objects(labelled), start=1):
-        rows, columns = box
-        found.append(
-            Region(
-                int(areas[n]), float(areas[n] / mask_HW.size), columns.start, rows.start,
-                columns.stop - columns.start, rows.stop - rows.start,
-            )
-        )  # fmt: skip
-    return tuple(sorted(found, key=lambda one: -one.area))

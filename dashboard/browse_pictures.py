@@ -25,9 +25,8 @@ from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
-from core.data import thumbnails
+from core.data import regions, thumbnails
 from core.data.layout import inside
 from core.errors import FlawscopeError
 from core.types import Sample
@@ -154,11 +153,9 @@ def layer(mask_HW: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> bytes:
 
     The lines lie outside the mask, so that the flaw itself stays visible.
     """
-    near = ndimage.binary_dilation(mask_HW, iterations=1)
-    wide = ndimage.binary_dilation(mask_HW, np.ones((3, 3), bool), iterations=2)
+    line_HW, halo_HW = regions.outline(mask_HW)
     drawn = np.zeros((*mask_HW.shape, 4), np.uint8)
-    drawn[wide & ~near] = (*HALO, 255)
-    drawn[near & ~mask_HW] = (*OUTLINE, 255)
+    drawn[halo_HW], drawn[line_HW] = (*HALO, 255), (*OUTLINE, 255)
     buffer = io.BytesIO()
     Image.fromarray(drawn).save(buffer, "WEBP", lossless=True, method=2)
     return buffer.getvalue()

@@ -114,9 +114,7 @@ def _read(root: Path, sample: Sample) -> tuple[npt.NDArray[Any], npt.NDArray[np.
         return None
     if fitted is None:
         return None
-    labelled = regions.label(fitted)
-    areas = np.zeros(0, np.int64) if labelled is None else np.bincount(labelled.ravel())[1:]
-    return coverage(fitted), areas.astype(np.int64)
+    return coverage(fitted), regions.areas(fitted)
 
 
 def coverage(mask_HW: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:

@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 from PIL import Image
-from scipy import ndimage
 
-from core.data import thumbnails
+from core.data import regions, thumbnails
 from core.errors import FlawscopeError
 from core.types import Sample
 from dashboard.queries import workspace
@@ -60,9 +59,7 @@ def outlined(
 
     The lines lie outside the mask, so that the flaw itself stays visible.
     """
-    near = ndimage.binary_dilation(mask_HW, iterations=1)
-    wide = ndimage.binary_dilation(mask_HW, np.ones((3, 3), bool), iterations=2)
+    line_HW, halo_HW = regions.outline(mask_HW)
     drawn = picture_HWC.copy()
-    drawn[wide & ~near] = HALO
-    drawn[near & ~mask_HW] = OUTLINE
+    drawn[halo_HW], drawn[line_HW] = HALO, OUTLINE
     return drawn

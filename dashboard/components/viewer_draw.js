@@ -118,6 +118,7 @@ function drawPicture(context, picture, box, ratio) {
 // own layer for all panes. `pane`: one of the viewer's; null draws the picture alone.
 function drawPane(canvas, scene, pane, ratio) {
   const context = canvas.getContext("2d"), { width, height } = canvas, { state, picture, colours } = scene;
+  if (!width || !height) return; // not laid out yet, or hidden: it is drawn when it has a size
   const box = placed(state.view, width, height, scene.aspect), over = pane && !state.blink;
   const where = `${scene.shared.name} ${width} ${height} ${box.x} ${box.y} ${box.width}`;
   context.setTransform(1, 0, 0, 1, 0, 0);

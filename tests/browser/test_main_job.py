@@ -46,10 +46,11 @@ def test_the_whole_job(page: Any, server: Callable[..., str], folder: Path, tmp_
 
     page.goto(f"{address}/data_sets")
     page.get_by_role("button", name="Add a data set").click()
-    page.get_by_role("textbox", name="Folder").fill(str(folder / "parts"))
-    page.get_by_role("textbox", name="Folder").press("Enter")
-    page.get_by_role("button", name="Add", exact=True).click()
-    expect_text(page, "Added parts")
+    page.get_by_role("textbox", name="Folder or file").fill(str(folder / "parts"))
+    page.get_by_role("textbox", name="Folder or file").press("Enter")
+    page.get_by_role("button", name="Look inside").click()
+    page.get_by_role("button", name="Make the data set").click()
+    expect_text(page, "parts is ready")
     expect_text(page, "circuit board")
     shot(page, "data-sets")
 

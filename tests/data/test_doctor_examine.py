@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core import forecast
+from core import console, forecast
 from core.cli import main
 from core.data import prepare_hashes
 from core.data.catalogue import add_dataset, fingerprint, open_dataset
@@ -67,7 +67,7 @@ def test_the_command_tells_and_excludes(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(console.out, "width", 200)
     where = ["--size", "32", "--workspace", str(place.root)]
     assert main(["doctor", str(root), *where]) == 0
     said = capsys.readouterr().out
