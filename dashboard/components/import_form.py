@@ -151,14 +151,19 @@ def said(one: Setting) -> tuple[str, str | None]:
 
 def splits(key: str) -> Splits:
     """How splits are drawn; shown where the source gives none."""
+    share = st.slider(
+        "Good images kept for testing", 5, 80, step=5, format="%d %%", key=kept(f"{key}:share", 30),
+        help="The rest is what methods learn from. Images with defects are only ever tested.",
+    )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        share = st.slider(
-            "Good images kept for testing", 5, 80, step=5, format="%d %%",
-            key=kept(f"{key}:share", 30),
-            help="The rest is what methods learn from. Images with defects are only ever tested.",
+        held = st.slider(
+            "Good images kept for thresholds", 0, 40, step=5, format="%d %%",
+            key=kept(f"{key}:held", 0),
+            help="Nobody learns from them; a run that is meant for use takes its thresholds from "
+            "them. At 0 %, each such run sets a tenth aside for itself.",
         )  # fmt: skip
         seed = st.number_input(
             "Draw", 0, 1_000_000, step=1, key=kept(f"{key}:seed", 0), width=116,
             help="Another number draws other images for testing; the same number draws the same.",
         )  # fmt: skip
-    return Splits(test_share=share / 100, seed=int(seed))
+    return Splits(test_share=share / 100, calibration_share=held / 100, seed=int(seed))

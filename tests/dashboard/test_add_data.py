@@ -6,6 +6,7 @@ import io
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -243,6 +244,8 @@ def test_a_folder_becomes_a_data_set_in_two_steps(tmp_path: Path, place: Workspa
     assert "13 images of parts" in text(at) and "7 good to learn from" in text(at)
     at.slider[0].set_value(50).run()
     assert "5 good to learn from" in text(at)
+    at.slider[1].set_value(20).run()
+    assert "3 good to learn from" in text(at) and "2 to set thresholds by" in text(at)
     at.button(key="ad-make").click().run()
     until(at, lambda at: "parts" in queries.data_names() and not ready(at) and bool(at.success))
     assert at.success[0].value == "parts is ready: 13 images."
@@ -251,7 +254,8 @@ def test_a_folder_becomes_a_data_set_in_two_steps(tmp_path: Path, place: Workspa
         (link.proto.page, link.proto.query_string) for link in at.get("page_link")
     ]
     dataset = catalogue.open_dataset("parts", place)
-    assert sum(sample.split == "train" for sample in dataset.samples) == 5
+    counts = Counter(sample.split for sample in dataset.samples)
+    assert counts == {"train": 3, "calibration": 2, "test": 8}
 
 
 def test_a_published_layout_is_registered_where_it_lies(tmp_path: Path, place: Workspace) -> None:
