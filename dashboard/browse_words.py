@@ -86,11 +86,6 @@ def group_of(finding: Finding | None) -> dict[str, str]:
     }
 
 
-def title(key: str) -> str:
-    """The end of a key that people read: folder and name without suffix."""
-    return "/".join(key.rsplit(".", 1)[0].split("/")[-2:])
-
-
 def short(finding: Finding, most: int = 60) -> str:
     """A finding's title for a picker."""
     return finding.title if len(finding.title) <= most else f"{finding.title[: most - 1]}…"

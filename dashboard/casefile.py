@@ -9,6 +9,7 @@ import pandas as pd
 
 from dashboard import findings, words
 from dashboard.casework import Threshold
+from dashboard.phrases import image_name
 from dashboard.ranking import number
 
 STRIP = 12
@@ -54,8 +55,7 @@ def outcomes(case: pd.Series, labels: Mapping[str, str]) -> dict[str, str]:
 
 def caption(case: pd.Series, width: int, height: int) -> str:
     """ "test/blowhole/004 · 353 × 247 px · blowhole"."""
-    name = str(case["key"]).rsplit(".", 1)[0]
-    parts = [name]
+    parts = [image_name(str(case["key"]), 0)]
     if width and height:
         parts.append(f"{width} × {height} px")
     if case["label"] == 1:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+import pandas as pd
+
 from core.metrics.ader import ADER_NOTES
 from core.metrics.base import Metric
 from core.metrics.conventions import ADER, EXACT, TITLES, Convention
@@ -42,6 +44,25 @@ def choose() -> Convention:
 def caption(convention: Convention) -> str:
     """One line that says how a table counts; `conventions.HELP` belongs beside it."""
     return _CAPTIONS[convention]
+
+
+def missing_masks(metrics: pd.DataFrame, classes: Sequence[str]) -> str:
+    """Why pixel and region metrics are missing, in a sentence; "" where none is for want of masks.
+
+    Args:
+        metrics: rows of runs, with their notes.
+        classes: those that are shown.
+    """
+    none = metrics[(metrics["metric"] == "pixel_auroc") & metrics["value"].isna()]
+    without = none[none["note"].fillna("").str.contains("mask")]
+    names = [name for name in classes if name in set(without["class_name"])]
+    if not names:
+        return ""
+    of = "" if len(names) == len(classes) else f" of {listed([plain(name) for name in names])}"
+    return (
+        f"No anomalous image{of} has a mask, so whole images are judged and not pixels: pixel and "
+        "region metrics are left empty."
+    )
 
 
 def titled(title: str, convention: Convention) -> str:

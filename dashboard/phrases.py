@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from core.data.layout import SOURCE
 from dashboard.ranking import Interval
 
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -14,6 +15,15 @@ SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~$&:])")
 def plain(name: str) -> str:
     """A name as people read it: underscores as spaces, Markdown made harmless."""
     return SPECIAL.sub(r"\\\1", str(name).replace("_", " ").strip())
+
+
+def image_name(key: str, parts: int = 2) -> str:
+    """The end of a key that people read: folder and name without suffix; 0: all of its parts.
+
+    What leads to the images of an imported data set says nothing and is left out.
+    """
+    names = key.removeprefix(f"{SOURCE}/").rsplit(".", 1)[0].split("/")
+    return "/".join(names[-parts:])
 
 
 def many(count: int, one: str, several: str | None = None) -> str:

@@ -15,6 +15,7 @@ from dashboard.browse_pictures import Asked, Small
 from dashboard.casework import ALL
 from dashboard.components import browse_filters, cards
 from dashboard.components.browse_grid import Item, grid
+from dashboard.phrases import image_name
 
 KEY, PAGE_NAME = "key", "page"
 """Query parameters: the image that is open, and the page of the gallery."""
@@ -97,7 +98,7 @@ def items_of(
         lines = browse_words.row_words(row)
         made.append(
             Item(
-                key, browse_words.title(key), tuple(lines), small, href(choice, key),
+                key, image_name(key), tuple(lines), small, href(choice, key),
                 flawed=bool(row["label"]), out=bool(row["excluded"]), current=key == current,
                 chips=tuple(chips),
             )

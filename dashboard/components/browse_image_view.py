@@ -22,7 +22,7 @@ from dashboard.browse_image import Look
 from dashboard.components import browse_edit, cards, grids, viewer
 from dashboard.components.browse_gallery import KEY, items_of
 from dashboard.components.browse_grid import grid
-from dashboard.phrases import many
+from dashboard.phrases import image_name, many
 
 VIEWER = "browse-viewer"
 MOST_REGIONS, MOST_FELLOWS = 8, 24
@@ -99,7 +99,7 @@ def _heading(view: View, key: str, places: Places, position: int | None) -> None
             _close()
             st.rerun()
         st.html(f'<div class="bi-head" title="{escape(key, quote=True)}">'
-                f"<b>{escape(browse_words.title(key))}</b></div>")  # fmt: skip
+                f"<b>{escape(image_name(key))}</b></div>")  # fmt: skip
         said = "not in this list" if position is None else f"{position + 1:,} of {len(places):,}"
         st.html(f'<span class="us-line fs-dim">{said}</span>', width="content")
         for label, far, word in (("←", -1, "Previous"), ("→", 1, "Next")):

@@ -26,6 +26,7 @@ from dashboard.components import cards
 from dashboard.failure_words import distance, share_text
 from dashboard.failures import PAGE, Choice, Group
 from dashboard.findings import many
+from dashboard.phrases import image_name
 from dashboard.ranking import number
 from dashboard.results import Source
 from dashboard.words import Vocabulary
@@ -149,7 +150,7 @@ def _picture(shown: Shown, case: Row, facts: Row, root: str, size: int) -> str:
         photo = evidence.photo(shown.source, root, key, size, aspect).uri
     layers = ""
     if photo is not None:
-        alt = f"{_title(key)}, {_kind(case)}"
+        alt = f"{image_name(key)}, {_kind(case)}"
         layers = f'<img loading="lazy" src="{photo}" alt="{escape(alt, quote=True)}">'
     if shown.heat:
         row = number(case[f"row:{shown.first}"])
@@ -186,7 +187,7 @@ def card_html(
     return (
         f'<a class="cg-card" href="{escape(href(shown.choice, key), quote=True)}" target="_self">'
         f'{picture}<div class="cg-said {side}"><b title="{escape(key, quote=True)}">'
-        f"{escape(_title(key))}</b>{''.join(lines)}</div></a>"
+        f"{escape(image_name(key))}</b>{''.join(lines)}</div></a>"
     )
 
 
@@ -202,7 +203,7 @@ def link(choice: Choice, key: str) -> str:
     """The case's short name, leading to Inspect, as HTML."""
     return (
         f'<a href="{escape(href(choice, key), quote=True)}" target="_self" '
-        f'title="{escape(key, quote=True)}">{escape(_title(key))}</a>'
+        f'title="{escape(key, quote=True)}">{escape(image_name(key))}</a>'
     )
 
 
@@ -227,10 +228,6 @@ def _run(case: Row, run: str, label: str, method: str, shown: Shown) -> str:
         f'<span class="cg-name"><span class="cg-word">{escape(word.capitalize())}</span>'
         f'{escape(name)}</span><span class="cg-dim">{escape(far or figures)}</span></div>'
     )
-
-
-def _title(key: str) -> str:
-    return "/".join(key.rsplit(".", 1)[0].split("/")[-2:])
 
 
 def _kind(case: Row) -> str:

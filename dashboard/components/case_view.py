@@ -21,6 +21,7 @@ from core.errors import RunError
 from dashboard import casefile, evidence, header, navigation, results
 from dashboard.components import cards, grids, viewer
 from dashboard.components.review import review_panel
+from dashboard.phrases import image_name
 from dashboard.results import Source
 
 KEY = "case"
@@ -187,7 +188,7 @@ def _strip(
         links.append(
             grids.CaseLink(
                 href=f"inspect?{urlencode(query)}",
-                title="/".join(str(case["key"]).rsplit(".", 1)[0].split("/")[-2:]),
+                title=image_name(str(case["key"])),
                 lines=(
                     casefile.badge(casefile.outcomes(case, labels))[0],
                     casefile.short_score(case, first),

@@ -90,7 +90,8 @@ def grid(
     )  # fmt: skip
     st.caption(
         f"{counting.caption(way)} A heading sorts; a class shows its curves below. Teal: above "
-        "chance, or higher; vermilion: about chance or below."
+        "chance, or higher; vermilion: about chance or below. "
+        f"{counting.missing_masks(metrics, classes)}"
     )
 
 

@@ -28,6 +28,7 @@ from dashboard.compare_charts import Corner
 from dashboard.components import cards, compare_view, grids
 from dashboard.components.compare_view import Scene
 from dashboard.findings import many
+from dashboard.phrases import image_name
 
 A_PAGE = 18
 CHOSEN = 6
@@ -163,7 +164,7 @@ def links(scene: Scene, cases: pd.DataFrame) -> list[grids.CaseLink]:
         found.append(
             grids.CaseLink(
                 href=f"inspect?{urlencode(query)}",
-                title="/".join(str(case["key"]).rsplit(".", 1)[0].split("/")[-2:]),
+                title=image_name(str(case["key"])),
                 lines=(f"{str(case['class_name']).replace('_', ' ')}, {kind}", ", ".join(said)),
                 image=evidence.thumbnail(scene.source, root, str(case["key"])),
             )

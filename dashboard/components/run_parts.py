@@ -123,7 +123,8 @@ def class_table(
     if metrics.empty:
         st.caption(f"Values as ADer counts: {counting.MISSING[way]}.")
     else:
-        st.caption(f"{counting.caption(way)} A class leads to its cases.")
+        none = counting.missing_masks(metrics, classes)
+        st.caption(f"{counting.caption(way)} A class leads to its cases. {none}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         measure_help(list(qualities), "run")
         take_away(results.source(), [run_id], "run")
