@@ -11,6 +11,7 @@ are counted by the same code; it takes the packaged network for PatchCore and CF
 and CFA are bound to networks whose weights are not packaged), and DRAEM has no backbone.
 
 Rows measured before under the same budget on the same machine are kept: a run cut off goes on.
+"load" is how many processes wanted the cores at the end; above their number, seconds say little.
 Writes benchmarks/accuracy_real3.json and docs/methods.md.
 """
 
@@ -151,7 +152,7 @@ def measured(run: RunDirectory) -> dict[str, Any]:
         "seconds": status.facts.get("seconds"), "train_seconds": status.facts.get("train_seconds"),
         "images_per_second": status.facts.get("images_per_second"),
         "peak_memory_bytes": status.facts.get("peak_memory_bytes"),
-        "parameters": status.facts.get("parameters"),
+        "parameters": status.facts.get("parameters"), "load": round(os.getloadavg()[1], 1),
     }  # fmt: skip
     if run.has(RunDirectory.METRICS):
         values = {

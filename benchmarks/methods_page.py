@@ -28,7 +28,7 @@ def page(rows: Sequence[Row], entries: Sequence[Row], checks: Sequence[Row]) -> 
         "breast ultrasound), metrics exact, means over the three classes in percent, one seed "
         "where no spread is given. **The budgets are small** and differ by method, so that two "
         "CPU cores finish: the table says what a method reaches in so many epochs here, not which "
-        "one is best.",
+        "one is best. `~`: the machine did other work beside, so that the time says little.",
         "",
         "| method | setting | size, epochs | backbone | "
         + " | ".join(title for _, title in SHOWN)
@@ -64,7 +64,8 @@ def _line(same: Sequence[Row], titles: Mapping[str, str]) -> str:
     else:
         cells = [_value([row["metrics"][id] for row in good]) for id, _ in SHOWN]
         seconds = [row["train_seconds"] for row in good if row["train_seconds"]]
-        trained = f"{statistics.mean(seconds):.0f} s" if seconds else "n/a"
+        shared = any((row.get("load") or 0) > row["machine"]["cores"] for row in good)
+        trained = f"{'~ ' * shared}{statistics.mean(seconds):.0f} s" if seconds else "n/a"
         rest = " " + " | ".join([*cells, trained]) + " |"
     backbone = str(first["backbone"]).replace(":random", ", not pretrained")
     return f"| {name} | {first['setting']} | {first['size']} px, {epochs} | {backbone} |{rest}"
