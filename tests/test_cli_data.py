@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from core.cli import main
@@ -142,3 +144,17 @@ def test_add_takes_a_variant(shell: Shell, tmp_path: Path) -> None:
     assert shell.json("add", root)["variant"] == ""
     assert shell.status("add", root, "--variant", "fewer") == 2
     assert "no variant" in shell.error
+
+
+def test_any_data_set_is_written_down_as_a_manifest(shell: Shell, tmp_path: Path) -> None:
+    root = mvtec(tmp_path / "parts")
+    out = tmp_path / "parts.parquet"
+    assert shell.json("manifest", root, "--out", out)["samples"] == 16
+    rows = {row["key"]: row for row in pq.read_table(out).to_pylist()}
+    bad = rows["bolt/test/crack/000.png"]
+    assert (bad["split"], bad["label"], bad["anomaly_type"]) == ("test", 1, "crack")
+    (mask,) = bad["masks"]
+    for key, digest in ((bad["key"], bad["sha256"]), (mask, bad["mask_sha256"][0])):
+        assert hashlib.sha256((root / key).read_bytes()).hexdigest() == digest
+    assert shell.status("manifest", root, "--out", tmp_path / "no folder/x.parquet") == 2
+    assert "--out" in shell.error

@@ -183,7 +183,12 @@ def remove_dataset(workspace: Workspace, name: str, by: str | None = None) -> No
 
 
 def fingerprint(dataset: Dataset, workspace: Workspace) -> str:
-    """What the data set contains, as one SHA-256; the same as `prepare(...).fingerprint`.
+    """What the data set contains, as one SHA-256; the same as `prepare(...).fingerprint`."""
+    return fingerprint_of(dataset.samples, hashes_of(dataset, workspace))
+
+
+def hashes_of(dataset: Dataset, workspace: Workspace) -> dict[str, str]:
+    """SHA-256 by key of every image and mask that can be read.
 
     Hashes remembered in the workspace are used for files that have not changed.
     """
@@ -191,7 +196,7 @@ def fingerprint(dataset: Dataset, workspace: Workspace) -> str:
     found = look_up(dataset.samples, hashes)
     hash_all(dataset.root, dataset.samples, hashes, found)
     hashes.save()
-    return fingerprint_of(dataset.samples, found.hashes)
+    return found.hashes
 
 
 def _open_demo(workspace: Workspace, edited: bool) -> Dataset:

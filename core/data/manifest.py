@@ -75,9 +75,14 @@ class Row:
 
 def write(folder: Path, rows: Sequence[Row]) -> None:
     """Put the manifest in place in one step, rows by class, split and key."""
+    write_to(folder / FILE, rows)
+
+
+def write_to(path: Path, rows: Sequence[Row]) -> None:
+    """Like `write`, under a name of its own."""
     ordered = sorted(rows, key=lambda r: (r.sample.class_name, r.sample.split, r.sample.key))
     table = pa.Table.from_pylist([_plain(row) for row in ordered], schema=SCHEMA)
-    write_atomically(folder / FILE, lambda file: pq.write_table(table, file, compression="zstd"))
+    write_atomically(path, lambda file: pq.write_table(table, file, compression="zstd"))
 
 
 def is_manifest(folder: Path) -> bool:
