@@ -64,7 +64,7 @@ def _line(same: Sequence[Row], titles: Mapping[str, str]) -> str:
     else:
         cells = [_value([row["metrics"][id] for row in good]) for id, _ in SHOWN]
         seconds = [row["train_seconds"] for row in good if row["train_seconds"]]
-        shared = any((row.get("load") or 0) > row["machine"]["cores"] for row in good)
+        shared = any(row.get("beside_other_work") for row in good)
         trained = f"{'~ ' * shared}{statistics.mean(seconds):.0f} s" if seconds else "n/a"
         rest = " " + " | ".join([*cells, trained]) + " |"
     backbone = str(first["backbone"]).replace(":random", ", not pretrained")

@@ -47,6 +47,8 @@ class DatasetCard:
         image_size: width and height in pixels, as people say it; empty: not known.
         counts: published counts by class; `total` those of the whole set.
         commercial: whether commercial use is allowed; None: nothing is stated.
+        labels_of_views: folders tell of the whole part, the label of one view of it, so that the
+            two may differ.
     """
 
     title: str
@@ -63,6 +65,7 @@ class DatasetCard:
     counts: Mapping[str, Count] = field(default_factory=dict)
     total: Count | None = None
     commercial: bool | None = None
+    labels_of_views: bool = False
 
 
 @dataclass(frozen=True, slots=True)

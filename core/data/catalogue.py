@@ -65,14 +65,16 @@ def registered(workspace: Workspace) -> list[Registered]:
 
 
 def open_dataset(
-    name_or_path: str, workspace: Workspace, reader: str | None = None, *, edited: bool = True
-) -> Dataset:
+    name_or_path: str, workspace: Workspace, reader: str | None = None, *, variant: str = "",
+    edited: bool = True,
+) -> Dataset:  # fmt: skip
     """A data set by its registered name, else by its folder.
 
     Args:
         name_or_path: "demo" (generated when it is not there yet), a registered name, a folder.
         workspace: where names are looked up and the demo is kept.
         reader: id of the reader to use; default the one that recognises the folder.
+        variant: of a folder, which of the reader's variants; "" its first. A name has its own.
         edited: as people left it; False: as it was brought in.
 
     Raises:
@@ -93,12 +95,13 @@ def open_dataset(
         found = _read(entry.path, text, reader or entry.reader or None, entry.variant)
         return edits.apply(found, workspace) if edited else found
     path = _folder(text, list(entries))
-    known_as = next((e.name for e in entries.values() if e.path == path), None)
+    here = [e for e in entries.values() if e.path == path and variant in ("", e.variant)]
+    known_as = here[0].name if here else None
     if known_as == DEMO:
         return _open_demo(workspace, edited)
     if known_as is not None:
         return open_dataset(known_as, workspace, reader, edited=edited)
-    return _read(path, path.name or "root", reader)
+    return _read(path, path.name or "root", reader, variant)
 
 
 def recognise(path: str | Path) -> list[tuple[Reader, str]]:

@@ -211,7 +211,8 @@ def labels(cases: Sequence[Row], record: Record, root: Path | None, workspace: W
         return Check(what, "not checked", "The data set is not there; say where with --data.")
     told: dict[str, Any] = record.resolved.get("dataset") or {}
     try:
-        dataset = open_dataset(str(root), workspace, told.get("reader") or None)
+        reader, variant = told.get("reader") or None, str(told.get("variant") or "")
+        dataset = open_dataset(str(root), workspace, reader, variant=variant)
     except FlawscopeError as error:
         return Check(what, "not checked", f"The data set cannot be read: {error}")
     classes = set(told.get("classes") or record.config.classes) or set(dataset.classes)

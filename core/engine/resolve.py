@@ -82,6 +82,7 @@ def dataset_record(dataset: Dataset, fingerprint: str) -> dict[str, Any]:
         "name": dataset.name,
         "root": str(dataset.root),
         "reader": dataset.reader,
+        "variant": dataset.variant,
         "fingerprint": fingerprint,
         "classes": list(dataset.classes),
         "counts": {

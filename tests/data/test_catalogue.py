@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.data.catalogue import add_dataset, open_dataset, registered, remove_dataset
+from core.data.catalogue import add_dataset, open_dataset, registered, remove_dataset, variants
 from core.data.prepared import prepare
 from core.errors import DataError, UnknownId, UsageError
 from core.workspace import Workspace
@@ -155,3 +155,19 @@ def test_real_images_open_and_prepare(place: Workspace) -> None:
     unmasked = [s.key for s, known in zip(ready.samples, ready.has_mask, strict=True) if not known]
     empty = [key for key in unmasked if "uneven" in key]
     assert len(empty) == 3 and len(ready.problems) == len(unmasked)
+
+
+def test_a_folder_is_opened_by_the_variant_a_run_was_made_with(
+    tmp_path: Path, place: Workspace
+) -> None:
+    root = trees.TREES["tiny_imagenet"](tmp_path / "tiny")
+    first, second = list(variants(root))[:2]
+    add_dataset(place, root, "one", variant=first)
+    add_dataset(place, root, "two", variant=second)
+    one, two = (open_dataset(str(root), place, variant=id) for id in (first, second))
+    assert (one.name, one.variant, two.name, two.variant) == ("one", first, "two", second)
+    assert {s.key for s in one.samples if s.label} != {s.key for s in two.samples if s.label}
+    plain = open_dataset(str(root), Workspace(tmp_path / "other"), variant=second)
+    assert plain.samples == two.samples
+    with pytest.raises(UsageError, match="variant"):
+        open_dataset(str(root), Workspace(tmp_path / "other"), variant="fifth")

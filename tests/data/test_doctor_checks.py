@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.data.base import READERS
 from core.data.doctor.base import CHECKS
 from core.data.doctor.small_defects import size_that_keeps
 from tests.data.doctor_sets import changed, clean, findings, made, only, picture
@@ -133,7 +134,7 @@ def test_label_and_folder(root: Path) -> None:
     found = only(dataset, "label_folder")
     assert set(found.keys) == {"bolt/OK/dent.png", "bolt/ng/good.png"}
     assert (found.severity, found.action) == ("warning", "exclude")
-    found = only(replace(dataset, reader="real_iad"), "label_folder")
+    found = only(replace(dataset, card=READERS.get("real_iad").card), "label_folder")
     assert (found.severity, found.action, found.count) == ("note", None, 2)
 
 
@@ -206,7 +207,7 @@ def test_specimen(root: Path) -> None:
     for key in (TRAIN[2], TRAIN[3]):
         dataset = changed(dataset, key, specimen="8")
     found = only(dataset, "specimen")
-    assert found.title == "1 specimen has images both in training and in test"
+    assert found.title == "1 part or patient has images both in training and in test"
     assert found.groups == ((GOOD[0], TRAIN[0], TRAIN[1]),)
     assert found.fix_keys == (TRAIN[0], TRAIN[1])
     for key in TRAIN:

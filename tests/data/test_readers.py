@@ -298,3 +298,22 @@ def test_ader_malformed_meta_is_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "meta.json").write_bytes(b'{"train": {"\xff')
     with pytest.raises(DataError, match="UTF-8"):
         read("ader_meta", tmp_path)
+
+
+def test_several_lists_of_ader_are_variants(tmp_path: Path) -> None:
+    root = trees.ader(tmp_path / "coco")
+    whole = (root / "meta.json").read_text()
+    assert READERS.get("ader_meta")().variants(root) == {}
+    (root / "meta.json").rename(root / "meta_20_0.json")
+    alone = read("ader_meta", root)
+    assert alone.variant == "" and len(alone.samples) > 3
+    fewer = json.loads(whole)
+    fewer["test"]["pipe"] = [one for one in fewer["test"]["pipe"] if not one["anomaly"]]
+    (root / "meta_20_1.json").write_text(json.dumps(fewer))
+    (root / "meta of mine.json").write_text(whole)
+    reader = READERS.get("ader_meta")()
+    assert list(reader.variants(root)) == ["meta_20_0", "meta_20_1"]
+    assert "1 more such list" in str(reader.recognise(root))
+    first, second = (reader.read(root, "mini", id) for id in ("", "meta_20_1"))
+    assert (first.variant, second.variant) == ("meta_20_0", "meta_20_1")
+    assert first.samples == alone.samples and not any(s.label for s in second.samples)

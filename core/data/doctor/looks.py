@@ -59,9 +59,10 @@ def _far(
             title=f"{counted(len(places), 'normal test image')} of {name} {are(len(places))} "
             f"{word} than the training images",
             keys=tuple(samples[place].key for place in places),
-            detail=f"The medians lie {abs(effect):.1f} robust standard deviations apart, and in "
-            f"{max(share, 1 - share):.0%} of all pairs the test image is {word}. Normal test "
-            "images will be called anomalous for that alone.",
+            detail=f"Of a test and a training image taken at random, the test image is {word} in "
+            f"{max(share, 1 - share):.0%} of all cases; the middle of the test images lies "
+            f"{abs(effect):.1f} times the usual spread away. Normal test images will be called "
+            "anomalous for that alone.",
             remedy="Take training and test images under the same light and focus, or move some of "
             "these to training.",
         )

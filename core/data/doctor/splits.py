@@ -15,8 +15,6 @@ ANOMALOUS_WORDS = frozenset(
     ("bad", "defect", "defects", "defective", "anomaly", "anomalies", "anomalous", "abnormal",
      "ng", "nok", "faulty", "broken", "reject", "rejects", "rejected")
 )  # fmt: skip
-BY_SPECIMEN = frozenset(("real_iad",))
-"""Readers whose folders tell of the part, while the label is of one view of it."""
 FEWEST_TRAIN, FEWEST_TEST = 10, 10
 """Images of a class below which training or its metrics say little."""
 IMBALANCE = 10
@@ -30,7 +28,7 @@ def label_folder(patient: Patient) -> Iterator[Finding]:
     odd = [s for s in dataset.samples if _contradicts(s)]
     if not odd:
         return
-    meant = dataset.reader in BY_SPECIMEN or bool(dataset.contaminated)
+    meant = dataset.card.labels_of_views or bool(dataset.contaminated)
     first = odd[0]
     yield Finding(
         check="label_folder",
@@ -76,8 +74,8 @@ def specimen(patient: Patient) -> Iterator[Finding]:
     yield Finding(
         check="specimen",
         severity="warning",
-        title=f"{counted(len(torn), 'specimen')} {have(len(torn))} images both "
-        "in training and in test",
+        title=f"{counted(len(torn), 'part or patient', 'parts or patients')} {have(len(torn))} "
+        "images both in training and in test",
         keys=tuple(s.key for parts in torn for s in (*parts["test"], *parts["train"])),
         groups=tuple(tuple(s.key for s in (*p["test"], *p["train"])) for p in torn),
         detail="Images of one part or patient look alike, so that results are better than they "

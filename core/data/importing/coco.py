@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from core.data.images import fsname
-from core.data.importing.base import Importer, Item, Options, importer
-from core.data.importing.outlines import Region, image_size, item, numbers
+from core.data.importing.base import Importer, Item, importer
+from core.data.importing.outlines import AnnotationOptions, Region, image_size, item, numbers
 from core.data.importing.paths import Paths, folder_of
 from core.data.importing.shapes import Size, pairs
 from core.data.layout import Findings
@@ -30,17 +30,11 @@ _PLACES = ("", "images", "../images", "..", "../../images")
 """Where images lie, relative to the JSON file, beside folders named after it."""
 
 
-class CocoOptions(Options):
+class CocoOptions(AnnotationOptions):
     """How a COCO file is read."""
 
     images: str = Field(
         default="", description="folder of the images; empty: the folder of the JSON file"
-    )
-    anomalies: tuple[str, ...] = Field(
-        default=(), description="categories that are anomalies; empty: all of them"
-    )
-    class_name: str = Field(
-        default="", description="kind of object the images show; empty: their folder's name"
     )
 
 

@@ -12,11 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import Field
-
 from core.data.importing import walking
-from core.data.importing.base import Importer, Item, Options, importer
-from core.data.importing.outlines import Region, image_size, item, numbers
+from core.data.importing.base import Importer, Item, importer
+from core.data.importing.outlines import AnnotationOptions, Region, image_size, item, numbers
 from core.data.importing.paths import Paths
 from core.data.importing.shapes import Size
 from core.data.importing.sound import shown
@@ -29,15 +27,8 @@ _SIGNS = ('"shapes"', '"imagePath"')
 _NO_AREA = frozenset(("point", "points", "line", "linestrip"))
 
 
-class LabelmeOptions(Options):
+class LabelmeOptions(AnnotationOptions):
     """How LabelMe's files are read."""
-
-    anomalies: tuple[str, ...] = Field(
-        default=(), description="labels of shapes that are anomalies; empty: all of them"
-    )
-    class_name: str = Field(
-        default="", description="kind of object the images show; empty: the folder's name"
-    )
 
 
 @importer("labelme")

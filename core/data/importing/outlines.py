@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from core.data.images import Mask, decode_mask, opened
-from core.data.importing.base import Item
+from core.data.importing.base import Item, Options
 from core.data.importing.shapes import Size, compressed_rle, polygon_mask, rle_mask
 from core.errors import DataError
 from core.types import Split
@@ -24,6 +25,17 @@ from core.types import Split
 _TURNED = (5, 6, 7, 8)
 _LARGEST_BITMAP = 200_000_000
 """Letters of a bitmap in base64."""
+
+
+class AnnotationOptions(Options):
+    """What every kind of annotation file is asked."""
+
+    anomalies: tuple[str, ...] = Field(
+        default=(), description="names of the regions that are anomalies; empty: all of them"
+    )
+    class_name: str = Field(
+        default="", description="kind of object the images show; empty: their folder's name"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from core.data.importing import splits, walking
-from core.data.importing.base import Importer, Item, Options, importer
-from core.data.importing.outlines import Region, image_size, item, numbers
+from core.data.importing.base import Importer, Item, importer
+from core.data.importing.outlines import AnnotationOptions, Region, image_size, item, numbers
 from core.data.layout import Findings, Tree, below, is_image, stem
 from core.errors import DataError, UsageError
 from core.types import Split
@@ -33,17 +33,11 @@ _NUMBER = re.compile(r"\d{1,6}(\.0+)?")
 _ENTRY = re.compile(r"(\d{1,4})\s*:\s*(.+)")
 
 
-class YoloOptions(Options):
+class YoloOptions(AnnotationOptions):
     """How YOLO's labels are read."""
 
     names: tuple[str, ...] = Field(
         default=(), description="names of the classes in the labels, from number 0 on"
-    )
-    anomalies: tuple[str, ...] = Field(
-        default=(), description="names (or numbers) that are anomalies; empty: all of them"
-    )
-    class_name: str = Field(
-        default="", description="kind of object the images show; empty: the folder's name"
     )
     splits: bool = Field(
         default=False, description="folders named train, test and val say what images are for"

@@ -3,25 +3,25 @@
 Each record has img_path and mask_path (relative to the root; "" = no mask), cls_name,
 specie_name (the anomaly type) and anomaly (0 or 1). The 2-D generators write a double slash
 before the file name; it is normalised, so that a key names one file in one way. `validation`
-(MVTec 3D-AD, MVTec LOCO) is appended to train, as ADer's loader does.
+(MVTec 3D-AD, MVTec LOCO) is appended to train, as ADer's loader does. COCO-AD has one list for
+each of its splits, meta_20_0.json to meta_20_3.json: they are variants.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from core.data.base import Dataset, DatasetCard, Reader, reader
 from core.data.images import fsname
 from core.data.layout import NORMAL_NAMES, Findings, Tree, assemble, below, is_image
-from core.data.reading import UNNAMED_TYPE, can_name_class, json_of, tidy_key
+from core.data.reading import UNNAMED_TYPE, can_name_class, head, json_of, tidy_key
 from core.errors import DataError
 from core.types import GOOD, Sample, Split
 
-FILE = "meta.json"
-
+_LISTS = re.compile(r"meta(_\w+)?\.json")
 _PHASES: dict[str, Split] = {"train": "train", "validation": "train", "test": "test"}
 _SIGN = re.compile(rb'\s*\{\s*"(train|validation|test)"\s*:\s*\{')
 
@@ -42,20 +42,28 @@ class AderMeta(Reader):
 
     def recognise(self, root: Path) -> str | None:
         """By how meta.json begins: an object of phases."""
-        try:
-            with (root / FILE).open("rb") as file:
-                start = file.read(4096).removeprefix(b"\xef\xbb\xbf")
-        except OSError:
+        found = _lists(root)
+        if not found:
             return None
-        sign = _SIGN.match(start)
-        return f"ADer list of samples: {FILE} begins with {sign[1].decode()!r}." if sign else None
+        others = len(found) - 1
+        more = f", and {others} more such list{'s' * (others != 1)}" if others else ""
+        file, phase = next(iter(found.items()))
+        return f"ADer list of samples: {file} begins with {phase!r}{more}."
+
+    def variants(self, root: Path) -> Mapping[str, str]:
+        """The lists, where there are several."""
+        found = _lists(root)
+        if len(found) < 2:
+            return {}
+        return {file.removesuffix(".json"): f"The list {file}." for file in found}
 
     def read(self, root: Path, name: str, variant: str = "") -> Dataset:
         """All records; see `Reader.read`."""
         findings = Findings()
         tree = Tree(root, findings)
         samples: dict[str, Sample] = {}
-        for phase, place, record in _records(_load(root / FILE), root):
+        file = f"{variant}.json" if variant else next(iter(_lists(root)), "meta.json")
+        for phase, place, record in _records(root / file):
             sample = _sample(tree, _PHASES[phase], place, record)
             if sample is None:
                 continue
@@ -63,14 +71,27 @@ class AderMeta(Reader):
                 findings.add(
                     "error",
                     sample.key,
-                    f"{sample.key} stands in {FILE} more than once; only the first record counts, "
+                    f"{sample.key} stands in {file} more than once; only the first record counts, "
                     "remove the others.",
                     kind="twice",
                 )
                 continue
             samples[sample.key] = sample
-        recognised = self.recognise(root) or f"ADer list of samples: {FILE}."
-        return assemble(self, root, name, recognised, list(samples.values()), findings)
+        recognised = self.recognise(root) or f"ADer list of samples: {file}."
+        chosen = file.removesuffix(".json") if self.variants(root) else ""
+        return assemble(
+            self, root, name, recognised, list(samples.values()), findings, variant=chosen
+        )
+
+
+def _lists(root: Path) -> dict[str, str]:
+    """{file: phase it begins with} of the lists in a folder, by name."""
+    found = {}
+    for name in Tree(root).listing().files:
+        sign = _SIGN.match(head(root / name)) if _LISTS.fullmatch(name) else None
+        if sign:
+            found[name] = sign[1].decode()
+    return found
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -81,20 +102,19 @@ def _load(path: Path) -> dict[str, Any]:
     return value
 
 
-def _records(meta: dict[str, Any], root: Path) -> Iterator[tuple[str, str, Any]]:
+def _records(file: Path) -> Iterator[tuple[str, str, Any]]:
     """(phase, place in the file, record), train first so that it wins over a double in test."""
+    meta = _load(file)
     for phase in _PHASES:
         classes = meta.get(phase, {})
         if not isinstance(classes, dict):
-            raise DataError(
-                f"{fsname(root / FILE)}: {phase!r} is not an object of classes; mend it."
-            )
+            raise DataError(f"{fsname(file)}: {phase!r} is not an object of classes; mend it.")
         for class_name, records in classes.items():
             place = f"{phase}/{class_name}"
             if not isinstance(records, list):
-                raise DataError(f"{fsname(root / FILE)}: {place} is not a list; mend it.")
+                raise DataError(f"{fsname(file)}: {place} is not a list; mend it.")
             for number, record in enumerate(records):
-                yield phase, f"{FILE}: {place} record {number}", record
+                yield phase, f"{file.name}: {place} record {number}", record
 
 
 def _sample(tree: Tree, split: Split, place: str, record: Any) -> Sample | None:

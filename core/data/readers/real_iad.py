@@ -81,6 +81,7 @@ class RealIad(Reader):
         home="https://realiad4ad.github.io/Real-IAD/",
         layout="realiad_1024/<class>/{OK,NG/<kind>}/S0001/*.jpg, lists in "
         "realiad_jsons/<set>/<class>.json",
+        labels_of_views=True,
         domain="industrial",
         download="53 GB at 1024 px, 622 GB in full",
         image_size="2000 to 5000 a side in full; also 1024, 512, 256",
