@@ -22,7 +22,7 @@ import pandas as pd
 
 from core.data.base import Dataset
 from core.data.doctor.base import Examination, Finding
-from core.data.edits import Edit
+from core.data.edits import Edit, concerns
 from core.types import Split
 from dashboard.casework import ALL
 
@@ -97,18 +97,19 @@ def table_of(dataset: Dataset) -> pd.DataFrame:
 
 
 def edited(table: pd.DataFrame, edits: Sequence[Edit]) -> pd.DataFrame:
-    """The table as people left it, by the rules of `core.data.edits`: the last edit of an image
-    counts, and an anomalous image is moved to no other split than test."""
+    """The table as people left it: the last edit of an image counts, see `core.data.edits`."""
     fate = {key: edit for edit in edits for key in edit.keys}
     if not fate:
         return table
-    wanted = [fate.get(key) for key in table["key"]]
-    excluded = np.array([one is not None and one.action == "exclude" for one in wanted], bool)
+    excluded = np.zeros(len(table), bool)
     split = table["given"].to_numpy(dtype=object).copy()
     labels = table["label"].to_numpy()
-    for place, one in enumerate(wanted):
-        if one is not None and one.split and (one.split == "test" or not labels[place]):
-            split[place] = one.split
+    for place, key in enumerate(table["key"]):
+        one = fate.get(key)
+        if one is None or not concerns(one, int(labels[place])):
+            continue
+        excluded[place] = one.action == "exclude"
+        split[place] = one.split or split[place]
     return table.assign(excluded=excluded, split=pd.Categorical(split, SPLITS))
 
 

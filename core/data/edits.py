@@ -110,6 +110,11 @@ def of_dataset(workspace: Workspace, dataset: str) -> list[Edit]:
     return list(found.values())
 
 
+def concerns(edit: Edit, label: int) -> bool:
+    """Whether an edit changes an image of that label: anomalous images are moved to test only."""
+    return label == 0 or edit.split in (None, "test")
+
+
 def apply(dataset: Dataset, workspace: Workspace) -> Dataset:
     """The data set as people left it; a note says how many images were excluded and moved.
 
@@ -124,7 +129,7 @@ def apply(dataset: Dataset, workspace: Workspace) -> Dataset:
     excluded = moved = 0
     for sample in dataset.samples:
         edit = fate.get(sample.key)
-        if edit is None or (edit.split and edit.split != "test" and sample.label):
+        if edit is None or not concerns(edit, sample.label):
             kept.append(sample)
         elif edit.action == "exclude":
             excluded += 1
@@ -135,8 +140,8 @@ def apply(dataset: Dataset, workspace: Workspace) -> Dataset:
     note = Problem(
         severity="note",
         key="",
-        message=f"{excluded} images are excluded and {moved} moved to another split by people's "
-        "edits; Data sets lists them and can undo them.",
+        message=f"People's edits exclude {excluded} and move {moved} of its images; Data sets "
+        "lists them and can undo them.",
     )
     usable = {sample.class_name for sample in kept if sample.split == "train"}
     lost = [

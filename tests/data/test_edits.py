@@ -52,7 +52,9 @@ def test_moves_and_the_last_edit_of_an_image_wins(place: Workspace) -> None:
     edits.undo(place, "ann", group)
     assert FIRST not in splits(place)
     note = catalogue.open_dataset("m", place).problems[-1]
-    assert note.severity == "note" and note.message.startswith("2 images are excluded and 0 moved")
+    assert note.severity == "note" and note.message.startswith(
+        "People's edits exclude 2 and move 0 of its images"
+    )
 
 
 def test_an_edit_holds_for_its_data_set_alone(place: Workspace, tmp_path: Path) -> None:

@@ -7,10 +7,8 @@ from dataclasses import replace
 
 from core.data.importing.base import Item, Tell
 from core.data.layout import Findings
+from core.data.reading import UNNAMED_TYPE, can_name_class
 from core.types import GOOD, MEAN
-
-UNNAMED_TYPE = "anomaly"
-"""Type of an anomalous image of which nothing else is known."""
 
 
 def checked(items: Iterator[Item], findings: Findings, tell: Tell) -> list[Item]:
@@ -48,8 +46,7 @@ def _fault(item: Item, kept: dict[str, Item]) -> tuple[str, str] | None:
     where, name = shown(item.name), item.class_name
     if shown(item.name) != item.name or not item.name:
         return "name", f"{where!r} was left out because its name cannot be used; rename it."
-    bad = not name or name.startswith(".") or not name.isprintable() or set(name) & set("/\\")
-    if bad or name == MEAN:
+    if not can_name_class(name) or name == MEAN:
         said = (
             f"{where} has the class name {shown(name)!r}, which cannot be used; rename the class."
         )
